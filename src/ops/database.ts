@@ -1,0 +1,45 @@
+import { Database } from "bun:sqlite";
+import { chmodSync, existsSync, mkdirSync, renameSync } from "node:fs";
+import { dirname } from "node:path";
+import type { Logger } from "./log.ts";
+
+/**
+ * Opens `lx.db` in WAL mode. Each feature creates its own tables (`CREATE TABLE IF NOT EXISTS`).
+ * A file that is not a sound database is set aside as `<file>.corrupt-<time>` and a new one takes its place.
+ */
+export function openDatabase(path: string, log: Logger): Database {
+  if (path !== ":memory:") mkdirSync(dirname(path), { recursive: true });
+  try {
+    return open(path);
+  } catch (error) {
+    if (path === ":memory:" || !isCorrupt(error)) throw error;
+    const aside = `${path}.corrupt-${Date.now()}`;
+    for (const suffix of ["", "-wal", "-shm"]) {
+      if (existsSync(path + suffix)) renameSync(path + suffix, aside + suffix);
+    }
+    log.error("database was corrupt and has been set aside", { path, aside, error });
+    return open(path);
+  }
+}
+
+export function isCorrupt(error: unknown): boolean {
+  const code = error instanceof Error && "code" in error ? String(error.code) : "";
+  return code.startsWith("SQLITE_CORRUPT") || code.startsWith("SQLITE_NOTADB");
+}
+
+function open(path: string): Database {
+  const db = new Database(path, { create: true, strict: true });
+  try {
+    db.run("PRAGMA journal_mode = WAL");
+    // A lost power cable costs the last transactions, never the file: WAL keeps it sound with NORMAL.
+    db.run("PRAGMA synchronous = NORMAL");
+    db.run("PRAGMA busy_timeout = 2000");
+    db.run("PRAGMA foreign_keys = ON");
+    db.query("SELECT count(*) FROM sqlite_schema").get();
+    if (path !== ":memory:") chmodSync(path, 0o600);
+    return db;
+  } catch (error) {
+    db.close();
+    throw error;
+  }
+}
