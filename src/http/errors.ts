@@ -57,6 +57,12 @@ export class FieldsError extends AppError {
 
 export type Dialect = "path" | "query" | "api";
 
+/** Which form answers on this path have. A bare `/url`, `/info` or `/lyric` is the newer, query-style generation. */
+export function dialectOf(path: string): Dialect {
+  if (path.startsWith("/api/")) return "api";
+  return path === "/url" || path === "/info" || path === "/lyric" ? "query" : "path";
+}
+
 /** The body and status that this failure has in this dialect. `extra` joins the envelope (dialect A). */
 export function errorBody(error: unknown, dialect: Dialect, extra: object = {}): { status: number; body: object } {
   const known = toAppError(error);

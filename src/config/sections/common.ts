@@ -8,7 +8,7 @@ import { scriptsSection } from "./scripts.ts";
 import { tlsSection } from "./tls.ts";
 import { webdavSection, webdavServerSection } from "./webdav.ts";
 
-const qualityList = list(Type.Union(QUALITIES.map((quality) => Type.Literal(quality))), ["128k"]);
+const qualityList = list(Type.Union(QUALITIES.map((quality) => Type.Literal(quality))), []);
 
 export const downloadConfigSection = group("生成的源脚本", "the generated source script", {
   name: key(text("修改为你的源脚本名称"), "名称，客户端最多显示 24 字", "name, clients show 24 characters"),
@@ -23,13 +23,17 @@ export const downloadConfigSection = group("生成的源脚本", "the generated 
     "更新提示，可用 {updateUrl} {url} {key}",
     "update message, may hold {updateUrl} {url} {key}",
   ),
-  quality: group("每个平台向客户端提供的音质", "qualities offered to clients, per platform", {
-    kw: key(qualityList, "酷我", "Kuwo"),
-    kg: key(qualityList, "酷狗", "Kugou"),
-    tx: key(qualityList, "QQ 音乐", "QQ Music"),
-    wy: key(qualityList, "网易云", "NetEase"),
-    mg: key(qualityList, "咪咕", "Migu"),
-  }),
+  // A platform that the file leaves out is not offered; without the whole group all five are.
+  quality: {
+    ...group("向客户端提供的平台与音质", "platforms and qualities offered to clients", {
+      kw: key(qualityList, "酷我", "Kuwo"),
+      kg: key(qualityList, "酷狗", "Kugou"),
+      tx: key(qualityList, "QQ 音乐", "QQ Music"),
+      wy: key(qualityList, "网易云", "NetEase"),
+      mg: key(qualityList, "咪咕", "Migu"),
+    }),
+    default: { kw: ["128k"], kg: ["128k"], tx: ["128k"], wy: ["128k"], mg: ["128k"] },
+  },
 });
 
 export const commonSection = group("通用", "general", {

@@ -1,0 +1,64 @@
+import { existsSync } from "node:fs";
+import { mkdir, open, readFile, rename } from "node:fs/promises";
+import { dirname, join } from "node:path";
+import { AppError } from "../core/errors.ts";
+import { parseConfig } from "./load.ts";
+import type { Config } from "./schema.ts";
+
+export interface LoadedConfig {
+  config: Config;
+  file: string;
+  /** The file did not exist and has been written. */
+  created: boolean;
+}
+
+export interface ConfigPlace {
+  dataDir: string;
+  /** `--config`; by default `<data>/config/config.yml`. */
+  file?: string | undefined;
+  /** Text of `config/default.yml`, embedded in the executable. */
+  defaultText: string;
+  environment: Record<string, string | undefined>;
+}
+
+/** Reads the config; on the first start writes the commented default one. */
+export async function loadConfig(place: ConfigPlace): Promise<LoadedConfig> {
+  const file = place.file ?? join(place.dataDir, "config", "config.yml");
+  const created = !existsSync(file);
+  if (created) {
+    if (place.file !== undefined) throw new AppError("invalid_request", `config file ${file} does not exist`);
+    await writeAtomic(file, place.defaultText);
+  }
+  const text = await readText(file);
+  try {
+    return { config: parseConfig(text, place.environment), file, created };
+  } catch (error) {
+    if (error instanceof AppError) throw new AppError(error.kind, `${file}:\n${error.message}`);
+    throw error;
+  }
+}
+
+async function readText(file: string): Promise<string> {
+  try {
+    return await readFile(file, "utf8");
+  } catch (error) {
+    throw new AppError(
+      "invalid_request",
+      `config file ${file} cannot be read: ${error instanceof Error ? error.message : error}`,
+    );
+  }
+}
+
+/** Writes to a temporary name beside it, flushes, renames: a kill at any moment leaves the old file or the new one. */
+export async function writeAtomic(file: string, text: string, mode = 0o600): Promise<void> {
+  await mkdir(dirname(file), { recursive: true });
+  const temporary = `${file}.${process.pid}.${Date.now()}.tmp`;
+  const handle = await open(temporary, "wx", mode);
+  try {
+    await handle.writeFile(text);
+    await handle.sync();
+  } finally {
+    await handle.close();
+  }
+  await rename(temporary, file);
+}

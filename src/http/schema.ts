@@ -1,0 +1,42 @@
+import { t } from "elysia";
+import { AppError } from "../core/errors.ts";
+
+/** The LX envelope of dialect A, for OpenAPI. */
+export const envelope = t.Object({
+  code: t.Integer({ description: "0 成功 1 拒绝 2 失败 4 内部错误 5 过于频繁 6 参数错误" }),
+  msg: t.String(),
+  data: t.Any(),
+  extra: t.Optional(t.Any()),
+});
+
+export const managementError = t.Object({
+  error: t.Object({ code: t.String(), message: t.String(), details: t.Optional(t.Any()) }),
+});
+
+/** A success of dialect A. */
+export function ok(data: unknown, extra?: object): Response {
+  return json(extra === undefined ? { code: 0, msg: "success", data } : { code: 0, msg: "success", data, extra });
+}
+
+export function json(body: unknown, status = 200): Response {
+  return new Response(JSON.stringify(body), { status, headers: { "content-type": "application/json; charset=utf-8" } });
+}
+
+/** `page` and `size` of a list: whole numbers from 1, `size` at most `most`. @throws AppError `invalid_request` */
+export function pageOf(
+  query: Record<string, string | undefined>,
+  defaultSize: number,
+  most: number,
+): { page: number; size: number } {
+  return {
+    page: wholeNumber(query["page"], 1, 10_000, "page"),
+    size: wholeNumber(query["size"], defaultSize, most, "size"),
+  };
+}
+
+function wholeNumber(text: string | undefined, absent: number, most: number, name: string): number {
+  if (text === undefined || text === "") return absent;
+  const value = /^\d{1,6}$/.test(text) ? Number(text) : 0;
+  if (value < 1 || value > most) throw new AppError("invalid_request", `参数"${name}"应为 1 到 ${most} 的整数`);
+  return value;
+}

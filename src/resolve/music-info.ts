@@ -1,0 +1,174 @@
+import { type Static, Type } from "@sinclair/typebox";
+import { Value } from "@sinclair/typebox/value";
+import { isQuality, isSourceId, type MusicInfo, type Song, type SourceId } from "../core/types.ts";
+
+const text = Type.String({ maxLength: 4096 });
+const textOrNumber = Type.Union([text, Type.Number()]);
+
+/** What clients send in `?info=`: everything may be missing or odd, so each field is checked by itself. */
+const Incoming = Type.Object({
+  name: text,
+  singer: Type.Optional(text),
+  source: Type.Optional(text),
+  songmid: Type.Optional(textOrNumber),
+  interval: Type.Optional(Type.Union([text, Type.Null()])),
+  albumName: Type.Optional(text),
+  img: Type.Optional(Type.Union([text, Type.Null()])),
+  albumId: Type.Optional(Type.Union([textOrNumber, Type.Null()])),
+  types: Type.Optional(Type.Array(Type.Unknown(), { maxItems: 32 })),
+  _types: Type.Optional(Type.Record(Type.String(), Type.Unknown())),
+  hash: Type.Optional(text),
+  strMediaMid: Type.Optional(text),
+  albumMid: Type.Optional(text),
+  songId: Type.Optional(textOrNumber),
+  copyrightId: Type.Optional(text),
+  lrcUrl: Type.Optional(text),
+  mrcUrl: Type.Optional(text),
+  trcUrl: Type.Optional(text),
+});
+
+const QualityRow = Type.Object({
+  size: Type.Optional(Type.Union([text, Type.Null()])),
+  hash: Type.Optional(text),
+});
+
+/** Longest `?info=` that is read (characters of base64url). */
+const MAX_INFO = 16_384;
+
+/** Decodes `?info=`. It only helps, so anything that is not a musicInfo is treated as absent. */
+export function decodeMusicInfo(base64url: string | null | undefined, source: SourceId): MusicInfo | undefined {
+  if (!base64url || base64url.length > MAX_INFO) return undefined;
+  try {
+    const value: unknown = JSON.parse(Buffer.from(base64url, "base64url").toString("utf8"));
+    if (!Value.Check(Incoming, value)) return undefined;
+    return normalise(value, source);
+  } catch {
+    return undefined;
+  }
+}
+
+function normalise(value: Static<typeof Incoming>, source: SourceId): MusicInfo {
+  const rows = typeRows(value);
+  const info: MusicInfo = {
+    name: value.name,
+    singer: value.singer ?? "",
+    source,
+    songmid: String(value.songmid ?? ""),
+    interval: value.interval ?? null,
+    albumName: value.albumName ?? "",
+    img: value.img ?? null,
+    typeUrl: {},
+    albumId: value.albumId ?? undefined,
+    types: Object.entries(rows).map(([type, row]) => ({ type, ...row })),
+    _types: rows,
+  };
+  for (const name of ["hash", "strMediaMid", "albumMid", "copyrightId", "lrcUrl", "mrcUrl", "trcUrl"] as const) {
+    const given = value[name];
+    if (given !== undefined) info[name] = given;
+  }
+  if (value.songId !== undefined) info.songId = value.songId;
+  return info;
+}
+
+function typeRows(value: Static<typeof Incoming>): MusicInfo["_types"] {
+  const rows: MusicInfo["_types"] = {};
+  const add = (type: unknown, row: unknown) => {
+    if (typeof type !== "string" || type.length > 20 || !Value.Check(QualityRow, row)) return;
+    rows[type] = { size: row.size ?? null, ...(row.hash === undefined ? {} : { hash: row.hash }) };
+  };
+  for (const row of value.types ?? [])
+    add(typeof row === "object" && row !== null && "type" in row ? row.type : undefined, row);
+  for (const [type, row] of Object.entries(value._types ?? {})) add(type, row);
+  return rows;
+}
+
+/** Seconds of "mm:ss" or "hh:mm:ss". */
+export function parseInterval(interval: string | null): number | undefined {
+  const match = /^(?:(\d{1,2}):)?(\d{1,3}):(\d{2})$/.exec(interval ?? "");
+  if (match === null) return undefined;
+  return Number(match[1] ?? 0) * 3600 + Number(match[2]) * 60 + Number(match[3]);
+}
+
+/** A `Song` as far as the client knows it; sources use it to save a request. */
+export function songFromInfo(info: MusicInfo, songId: string): Song | undefined {
+  if (!isSourceId(info.source)) return undefined;
+  const durationSeconds = parseInterval(info.interval);
+  const song: Song = {
+    source: info.source,
+    songId,
+    name: info.name,
+    artists: info.singer === "" ? [] : info.singer.split("、").map((name) => ({ name })),
+    qualities: {},
+    ids: {},
+  };
+  if (durationSeconds !== undefined) song.durationSeconds = durationSeconds;
+  if (info.albumName !== "") song.album = { name: info.albumName, ...albumIds(info) };
+  if (info.img !== null && /^https?:/.test(info.img)) song.cover = info.img;
+  for (const [type, row] of Object.entries(info._types)) {
+    if (isQuality(type)) song.qualities[type] = row.hash === undefined ? {} : { hash: row.hash };
+  }
+  const ids: Record<string, string | number | undefined> = {
+    songmid: info.songmid,
+    hash: info.hash,
+    mediaMid: info.strMediaMid,
+    albumMid: info.albumMid,
+    id: info.songId,
+    copyrightId: info.copyrightId,
+    lrcUrl: info.lrcUrl,
+    mrcUrl: info.mrcUrl,
+    trcUrl: info.trcUrl,
+  };
+  for (const [name, value] of Object.entries(ids))
+    if (value !== undefined && value !== "") song.ids[name] = String(value);
+  return song;
+}
+
+function albumIds(info: MusicInfo): { id?: string; mid?: string } {
+  return {
+    ...(info.albumId === undefined || info.albumId === "" ? {} : { id: String(info.albumId) }),
+    ...(info.albumMid === undefined ? {} : { mid: info.albumMid }),
+  };
+}
+
+/** The form in which third-party scripts know songs, made from our own info. */
+export function musicInfoOf(song: Song): MusicInfo {
+  const _types: MusicInfo["_types"] = {};
+  for (const [quality, row] of Object.entries(song.qualities)) {
+    _types[quality] = {
+      size: row.size === undefined ? null : megabytes(row.size),
+      ...(row.hash === undefined ? {} : { hash: row.hash }),
+    };
+  }
+  const info: MusicInfo = {
+    name: song.name,
+    singer: song.artists.map((artist) => artist.name).join("、"),
+    source: song.source,
+    songmid: song.source === "kg" ? (song.ids["audioId"] ?? song.songId) : song.songId,
+    interval: song.durationSeconds === undefined ? null : interval(song.durationSeconds),
+    albumName: song.album?.name ?? "",
+    img: song.cover ?? null,
+    typeUrl: {},
+    albumId: (song.source === "tx" ? song.album?.mid : undefined) ?? song.album?.id,
+    types: Object.entries(_types).map(([type, row]) => ({ type, ...row })),
+    _types,
+  };
+  const { ids } = song;
+  if (song.source === "kg") info.hash = ids["hash"] ?? song.songId;
+  if (ids["mediaMid"] !== undefined) info.strMediaMid = ids["mediaMid"];
+  if (song.source === "tx" && song.album?.mid !== undefined) info.albumMid = song.album.mid;
+  if (song.source === "tx" && ids["id"] !== undefined) info.songId = ids["id"];
+  for (const name of ["copyrightId", "lrcUrl", "mrcUrl", "trcUrl"] as const) {
+    const value = ids[name];
+    if (value !== undefined) info[name] = value;
+  }
+  return info;
+}
+
+function interval(seconds: number): string {
+  const whole = Math.round(seconds);
+  return `${String(Math.floor(whole / 60)).padStart(2, "0")}:${String(whole % 60).padStart(2, "0")}`;
+}
+
+function megabytes(bytes: number): string {
+  return `${(bytes / 1048576).toFixed(2)}M`;
+}

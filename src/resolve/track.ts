@@ -1,0 +1,307 @@
+import { AppError, isAppError, toAppError } from "../core/errors.ts";
+import {
+  type MusicInfo,
+  type PlayableUrl,
+  QUALITIES,
+  type Quality,
+  SOURCE_NAMES,
+  type Song,
+  type SourceId,
+} from "../core/types.ts";
+import type { Logger } from "../ops/log.ts";
+import type { Call, Source } from "../sources/source.ts";
+
+/** A playable address that is already ours: from the library, the audio cache or the WebDAV server. */
+export interface NearbyHit {
+  /** A path of ours ("/cache/…"), or an absolute address. */
+  address: string;
+  quality: Quality;
+  kind: "library" | "audio" | "webdav";
+}
+
+export interface TrackRequest {
+  source: SourceId;
+  songId: string;
+  quality: Quality;
+  /** The client's own knowledge of the song (`?info=`). */
+  info?: MusicInfo | undefined;
+  /** Who asks, for self-healing: asked again within seconds means that the address was bad. */
+  client: string;
+  /** Skip what is stored. */
+  bypass: boolean;
+  signal?: AbortSignal | undefined;
+  step?: Call["step"];
+}
+
+export interface TrackAnswer {
+  address: string;
+  quality: Quality;
+  /** Answered without asking a platform. */
+  cached: boolean;
+  nearby?: NearbyHit["kind"];
+  /** Unix seconds until which the address plays; undefined = no known end. */
+  expiresAt?: number;
+  cacheStatus: string;
+}
+
+/** What is stored of an address. */
+export interface StoredAddress {
+  url: string;
+  quality: Quality;
+  /** Seconds of the platform's own life; absent = no known end. */
+  lifetimeSeconds?: number;
+  /** Who gave it: "kg", or "script:<name>". */
+  route: string;
+}
+
+export interface Cached<T> {
+  value: T;
+  status: "hit" | "miss" | "stale" | "bypass";
+  tier?: string | undefined;
+  /** Unix ms. */
+  expiresAt: number;
+}
+
+/** The address cache, as the resolver needs it; made from `cache/` in app.ts. */
+export interface AddressCache {
+  /** Memory only, at once. */
+  peek(source: SourceId, songId: string, quality: Quality, client: string): Cached<StoredAddress> | undefined;
+  through(
+    request: TrackRequest,
+    load: (avoid: ReadonlySet<string>) => Promise<StoredAddress>,
+  ): Promise<Cached<StoredAddress>>;
+}
+
+/** Runs one call with the right account (or none), and tries the next one when an account fails. */
+export type AccountRunner = <T>(
+  source: Source,
+  need: { quality?: Quality | undefined; signal?: AbortSignal | undefined; step?: Call["step"] },
+  work: (call: Call) => Promise<T>,
+) => Promise<T>;
+
+export interface ScriptAsker {
+  /** Is there a script that wants to be asked before (or after) the own source? */
+  wants(when: "before" | "after", source: SourceId, quality: Quality): boolean;
+  musicUrl(
+    source: SourceId,
+    quality: Quality,
+    info: MusicInfo,
+    options: { signal?: AbortSignal | undefined; step?: Call["step"]; avoid: ReadonlySet<string> },
+  ): Promise<{ url: string; script: string }>;
+}
+
+export interface TrackDeps {
+  sources: ReadonlyMap<SourceId, Source>;
+  enabled: (source: SourceId) => boolean;
+  run: AccountRunner;
+  cache: AddressCache;
+  /** Nearest first. */
+  nearby: ((request: TrackRequest) => NearbyHit | undefined)[];
+  scripts?: ScriptAsker | undefined;
+  /** Song info for scripts and tags when the client sent none. */
+  songOf: (
+    source: SourceId,
+    songId: string,
+    info: MusicInfo | undefined,
+    call: Pick<TrackRequest, "signal" | "step">,
+  ) => Promise<Song | undefined>;
+  musicInfoOf: (song: Song) => MusicInfo;
+  songFromInfo: (info: MusicInfo, songId: string) => Song | undefined;
+  /** Told of every address that a platform or script has given. */
+  resolved?: (request: TrackRequest, address: StoredAddress) => void;
+  allowDowngrade: () => boolean;
+  totalDeadlineMs: () => number;
+  log: Logger;
+}
+
+export interface TrackResolver {
+  /**
+   * Finds a playable address, nearest first: library, audio cache, WebDAV, address cache, the platform, scripts.
+   *
+   * @throws AppError `source_disabled`, `unsupported` (unknown quality of this source), or the most telling
+   *   `upstream_*` when every step answered and none had it.
+   */
+  url(request: TrackRequest): Promise<TrackAnswer>;
+  /** The answer when it is in memory already. */
+  peek(source: SourceId, songId: string, quality: Quality, client: string): TrackAnswer | undefined;
+}
+
+export function createTrackResolver(deps: TrackDeps): TrackResolver {
+  function nearbyAnswer(request: TrackRequest): TrackAnswer | undefined {
+    for (const find of deps.nearby) {
+      const hit = find(request);
+      if (hit === undefined) continue;
+      request.step?.("nearby", { kind: hit.kind });
+      return {
+        address: hit.address,
+        quality: hit.quality,
+        cached: true,
+        nearby: hit.kind,
+        cacheStatus: `lx; hit; detail=${hit.kind}`,
+      };
+    }
+    return undefined;
+  }
+
+  return {
+    peek(source, songId, quality, client) {
+      if (!deps.enabled(source)) return undefined;
+      const request: TrackRequest = { source, songId, quality, client, bypass: false };
+      const near = deps.nearby.length === 0 ? undefined : nearbyAnswer(request);
+      if (near !== undefined) return near;
+      const hit = deps.cache.peek(source, songId, quality, client);
+      return hit === undefined ? undefined : answerOf(hit);
+    },
+
+    async url(request) {
+      const source = deps.sources.get(request.source);
+      if (source === undefined || source.url === undefined) throw new AppError("unsupported", "未知的源或不支持的方法");
+      if (!deps.enabled(request.source)) throw new AppError("source_disabled", "此平台已停止服务");
+      if (!source.qualities.includes(request.quality)) {
+        throw new AppError("invalid_request", `${SOURCE_NAMES[request.source]}: 不支持的音质 "${request.quality}"`);
+      }
+      const near = nearbyAnswer(request);
+      if (near !== undefined) return near;
+      const stored = await deps.cache.through(request, (avoid) => resolveFresh(deps, source, request, avoid));
+      if (stored.status === "miss" || stored.status === "bypass") deps.resolved?.(request, stored.value);
+      return answerOf(stored);
+    },
+  };
+}
+
+/** On a hit the platform's real end is told (the stored one plus the quarter that was held back), as the original does. */
+function answerOf(stored: Cached<StoredAddress>): TrackAnswer {
+  const cached = stored.status === "hit" || stored.status === "stale";
+  const { value } = stored;
+  const answer: TrackAnswer = {
+    address: value.url,
+    quality: value.quality,
+    cached,
+    cacheStatus: cached
+      ? `lx; hit${stored.tier === undefined ? "" : `; detail=${stored.tier}`}`
+      : `lx; fwd=${stored.status}`,
+  };
+  if (value.lifetimeSeconds !== undefined) {
+    const heldBack = cached ? value.lifetimeSeconds * 0.25 : 0;
+    answer.expiresAt = Math.trunc(stored.expiresAt / 1000 + heldBack);
+  }
+  return answer;
+}
+
+async function resolveFresh(
+  deps: TrackDeps,
+  source: Source,
+  request: TrackRequest,
+  avoid: ReadonlySet<string>,
+): Promise<StoredAddress> {
+  const deadline = AbortSignal.timeout(deps.totalDeadlineMs());
+  const signal = request.signal === undefined ? deadline : AbortSignal.any([request.signal, deadline]);
+  const failures: AppError[] = [];
+  const timed = { ...request, signal };
+  for (const way of ways(deps, request, avoid)) {
+    try {
+      const found = way === "source" ? await askSource(deps, source, timed) : await askScripts(deps, timed, avoid);
+      if (found !== undefined) return found;
+    } catch (error) {
+      const known = toAppError(error);
+      request.step?.(way, { failed: known.kind, message: known.message, upstreamCode: known.upstreamCode });
+      if (!isAppError(error))
+        deps.log.error("resolution step failed", { source: source.id, songId: request.songId, way, error });
+      failures.push(known);
+    }
+  }
+  throw mostTelling(failures);
+}
+
+function ways(deps: TrackDeps, request: TrackRequest, avoid: ReadonlySet<string>): ("source" | "scripts")[] {
+  const order: ("source" | "scripts")[] = [];
+  if (deps.scripts?.wants("before", request.source, request.quality)) order.push("scripts");
+  // A route whose address turned out bad goes last, but is not given up.
+  order.push("source");
+  if (deps.scripts?.wants("after", request.source, request.quality) && !order.includes("scripts"))
+    order.push("scripts");
+  return avoid.has(request.source) && order.length > 1 ? order.reverse() : order;
+}
+
+async function askSource(deps: TrackDeps, source: Source, request: TrackRequest): Promise<StoredAddress> {
+  const { url: ask } = source;
+  if (ask === undefined) throw new AppError("unsupported", "未知的源或不支持的方法");
+  const song = request.info === undefined ? undefined : deps.songFromInfo(request.info, request.songId);
+  const lowest = source.qualities.indexOf(request.quality);
+  const qualities = deps.allowDowngrade() ? source.qualities.slice(0, lowest + 1).toReversed() : [request.quality];
+  let failure: unknown;
+  for (const quality of qualities) {
+    try {
+      const found = await deps.run(source, { quality, signal: request.signal, step: request.step }, (call) =>
+        ask({ songId: request.songId, quality, song }, call),
+      );
+      return storedOf(found, source);
+    } catch (error) {
+      failure ??= error;
+      if (!isAppError(error) || !LOWER_MAY_HELP.has(error.kind)) break;
+    }
+  }
+  throw failure;
+}
+
+const LOWER_MAY_HELP = new Set([
+  "upstream_quality",
+  "upstream_needs_purchase",
+  "upstream_needs_login",
+  "upstream_refused",
+]);
+
+function storedOf(found: PlayableUrl, source: Source): StoredAddress {
+  const lifetimeSeconds = found.lifetimeSeconds;
+  return {
+    url: found.url,
+    quality: found.quality,
+    route: source.id,
+    ...(lifetimeSeconds === undefined ? {} : { lifetimeSeconds }),
+  };
+}
+
+async function askScripts(
+  deps: TrackDeps,
+  request: TrackRequest,
+  avoid: ReadonlySet<string>,
+): Promise<StoredAddress | undefined> {
+  if (deps.scripts === undefined) return undefined;
+  const options = { signal: request.signal, step: request.step };
+  let info = request.info;
+  if (info === undefined) {
+    const song = await deps.songOf(request.source, request.songId, undefined, options).catch(() => undefined);
+    if (song === undefined) throw new AppError("upstream_refused", "缺少歌曲信息，无法使用外部脚本");
+    info = deps.musicInfoOf(song);
+  }
+  const found = await deps.scripts.musicUrl(request.source, request.quality, info, { ...options, avoid });
+  return { url: found.url, quality: request.quality, route: `script:${found.script}` };
+}
+
+/** What to tell when several ways failed: a platform's clear "no" says more than a fault. */
+const TELLING = [
+  "upstream_no_copyright",
+  "upstream_needs_purchase",
+  "upstream_needs_login",
+  "upstream_quality",
+  "upstream_not_found",
+  "upstream_verify",
+  "upstream_refused",
+  "upstream_changed",
+  "upstream_unreachable",
+];
+
+function mostTelling(failures: AppError[]): AppError {
+  const rank = (error: AppError) => {
+    const index = TELLING.indexOf(error.kind);
+    return index === -1 ? -1 : index;
+  };
+  const [first] = failures.toSorted((a, b) => rank(a) - rank(b));
+  return first ?? new AppError("upstream_refused", "获取失败");
+}
+
+/** Quality words of clients and platforms to ours; undefined = nobody knows it. */
+export function qualityOf(source: Source | undefined, word: string): Quality | undefined {
+  const known = QUALITIES.find((quality) => quality === word);
+  return known ?? source?.qualityAliases?.[word];
+}
