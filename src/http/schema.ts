@@ -1,17 +1,33 @@
-import { t } from "elysia";
 import { AppError } from "../core/errors.ts";
 
-/** The LX envelope of dialect A, for OpenAPI. */
-export const envelope = t.Object({
-  code: t.Integer({ description: "0 成功 1 拒绝 2 失败 4 内部错误 5 过于频繁 6 参数错误" }),
-  msg: t.String(),
-  data: t.Any(),
-  extra: t.Optional(t.Any()),
-});
-
-export const managementError = t.Object({
-  error: t.Object({ code: t.String(), message: t.String(), details: t.Optional(t.Any()) }),
-});
+/** Named forms of the OpenAPI document. */
+export const openApiSchemas = {
+  Envelope: {
+    type: "object",
+    required: ["code", "msg", "data"],
+    properties: {
+      code: {
+        type: "integer",
+        enum: [0, 1, 2, 4, 5, 6],
+        description: "0 成功 1 拒绝 2 失败 4 内部错误 5 过于频繁 6 参数错误",
+      },
+      msg: { type: "string" },
+      data: {},
+      extra: { type: "object" },
+    },
+  },
+  ManagementError: {
+    type: "object",
+    required: ["error"],
+    properties: {
+      error: {
+        type: "object",
+        required: ["code", "message"],
+        properties: { code: { type: "string" }, message: { type: "string" }, details: { type: "object" } },
+      },
+    },
+  },
+} as const;
 
 /** A success of dialect A. */
 export function ok(data: unknown, extra?: object): Response {

@@ -1,0 +1,34 @@
+/** One part of the server that can be well or not. */
+export interface HealthCheck {
+  name: string;
+  /** Not ready without it; others only make the server degraded. */
+  required: boolean;
+  /** True = well; a text says what is wrong. */
+  check(): Promise<true | string> | true | string;
+}
+
+export interface HealthReport {
+  ready: boolean;
+  checks: { name: string; required: boolean; ok: boolean; reason?: string }[];
+}
+
+const CHECK_DEADLINE_MS = 1000;
+
+/** Asks every part at once; one that does not answer in a second is not well. */
+export async function runHealthChecks(checks: readonly HealthCheck[]): Promise<HealthReport> {
+  const rows = await Promise.all(
+    checks.map(async ({ name, required, check }) => {
+      const outcome = await Promise.race([attempt(check), Bun.sleep(CHECK_DEADLINE_MS).then(() => "no answer in 1 s")]);
+      return { name, required, ok: outcome === true, ...(outcome === true ? {} : { reason: outcome }) };
+    }),
+  );
+  return { ready: rows.every((row) => row.ok || !row.required), checks: rows };
+}
+
+async function attempt(check: HealthCheck["check"]): Promise<true | string> {
+  try {
+    return await check();
+  } catch (error) {
+    return error instanceof Error ? error.message : String(error);
+  }
+}
