@@ -1,3 +1,5 @@
+export {};
+
 // The closing line of a test run, from the JUnit report given as the first argument. Fails when nothing ran.
 const report = await Bun.file(process.argv[2] ?? "")
   .text()
