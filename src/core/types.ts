@@ -41,6 +41,8 @@ export interface Artist {
   mid?: string;
   name: string;
   avatar?: string;
+  /** Address with `{size}` where the edge length in pixels goes. */
+  sizableAvatar?: string;
 }
 
 export interface Album {
