@@ -31,6 +31,8 @@ export interface Call {
   signal?: AbortSignal | undefined;
   /** Notes a step for "why did this fail?": constant name plus fields without secrets. */
   step?: ((name: string, fields?: Record<string, unknown>) => void) | undefined;
+  /** Keeps what this call found out about the account (kg dfid, …) with its credentials. */
+  learn?: ((found: Record<string, string>) => void) | undefined;
 }
 
 export interface UrlRequest {

@@ -73,6 +73,11 @@ export const kgSection = group("酷狗", "Kugou", {
     clientver: key(text("12029"), "版本号", "version code"),
     pidversionsecret: key(text("57ae12eb6890223e355ccfcb74edf70d"), "key 参数的密钥", "secret of the key parameter"),
     pid: key(text("2"), "pid", "pid"),
+    public_key: key(
+      text(""),
+      "登录与设备注册的 RSA 公钥（base64 SPKI），留空则按 appid 选用",
+      "RSA key of login and device registration (base64 SPKI), empty: the one of the appid",
+    ),
   }),
   tracker: group("取链接口", "address service", {
     host: key(address("https://gateway.kugou.com"), "地址", "address"),
