@@ -39,6 +39,8 @@ export interface Artist {
   id?: string;
   /** tx only: the letter-and-digit id. */
   mid?: string;
+  /** tx only: the platform's class of artist (0 man, 1 woman, 2 group, …). */
+  type?: number;
   name: string;
   avatar?: string;
   /** Address with `{size}` where the edge length in pixels goes. */

@@ -99,7 +99,16 @@ export const txSection = group("QQ 音乐", "QQ Music", {
     uin: key(text("10086"), "uin", "uin"),
   }),
   user: txUser,
-  cdnaddr: key(address("http://ws.stream.qqmusic.qq.com/"), "音频地址前缀", "prefix of audio addresses"),
+  cdnaddr: key(
+    address("http://ws.stream.qqmusic.qq.com/"),
+    "音频地址前缀，留空则用平台给出的",
+    "prefix of audio addresses, empty for the one that the platform names",
+  ),
+  newer_request: key(
+    bool(true),
+    "平台出错（而非拒绝）时再用新版客户端的取链参数试一次",
+    "when the platform fails (not when it refuses), try once more with the newer client's parameters",
+  ),
 });
 
 export const wySection = group("网易云", "NetEase", {
