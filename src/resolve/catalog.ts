@@ -131,7 +131,7 @@ export function createCatalog(deps: CatalogDeps): Catalog {
       const { source, method } = able(id, "cover");
       const normal = source.normalizeId(songId);
       const song = info === undefined ? undefined : songFromInfo(info, normal);
-      return stored("cover", source, [normal], ask, async (call) => {
+      return stored("pic", source, [normal], ask, async (call) => {
         try {
           return await method(normal, call, song);
         } catch (error) {
@@ -163,15 +163,11 @@ export function createCatalog(deps: CatalogDeps): Catalog {
     },
     async playlist(id, list, page, ask) {
       const { source, method } = able(id, "playlist");
-      return stored("playlist", source, ["playlist", list, page.page, page.size], ask, (call) =>
-        method(list, page, call),
-      );
+      return stored("playlist", source, [list, page.page, page.size], ask, (call) => method(list, page, call));
     },
     async album(id, album, page, ask) {
       const { source, method } = able(id, "album");
-      return stored("playlist", source, ["album", album, page.page, page.size], ask, (call) =>
-        method(album, page, call),
-      );
+      return stored("album", source, [album, page.page, page.size], ask, (call) => method(album, page, call));
     },
     async boards(id, ask) {
       const { source, method } = able(id, "boards");

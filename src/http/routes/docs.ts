@@ -5,6 +5,7 @@ import bundleFile from "swagger-ui-dist/swagger-ui-bundle.js" with { type: "file
 import { AppError } from "../../core/errors.ts";
 import pageText from "../pages/docs.html" with { type: "text" };
 import startText from "../pages/docs-start.lx.js" with { type: "text" };
+import pageStyle from "../pages/page.css" with { type: "text" };
 import { openApiSchemas } from "../schema.ts";
 
 /** The plugin's own page loads from a CDN; ours is embedded, so the plugin's is hidden behind this path and refused. */
@@ -42,6 +43,7 @@ export function docsRoutes() {
       throw new AppError("not_found", "未找到您所请求的资源");
     })
     .get("/docs", () => new Response(String(pageText), { headers: { "content-type": "text/html; charset=utf-8" } }))
+    .get("/docs/page.css", () => embedded(String(pageStyle), "text/css; charset=utf-8"))
     .get("/docs/start.js", () => embedded(startText, "text/javascript; charset=utf-8"))
     .get("/docs/swagger-ui.css", () => embedded(Bun.file(styleFile), "text/css; charset=utf-8"))
     .get("/docs/swagger-ui-bundle.js", () => embedded(Bun.file(bundleFile), "text/javascript; charset=utf-8"));

@@ -1,0 +1,47 @@
+import { networkInterfaces } from "node:os";
+import type { App } from "../app.ts";
+import { stopOnSignals } from "../ops/shutdown.ts";
+import type { Command } from "./command.ts";
+
+/** `serve`: the default command. Ends on SIGTERM or SIGINT after running requests are done. */
+export function serveCommand(version: string): Command {
+  return {
+    name: "serve",
+    summary: "start the server (default command)",
+    options: { host: { type: "string" }, port: { type: "string" } },
+    help: "--host and --port take the place of common.hosts and common.ports.",
+    arity: [0, 0],
+    async run(context) {
+      const app = await context.app();
+      const addresses = await app.start();
+      context.say(welcome(version, app, addresses));
+      const code = await stopOnSignals(() => app.close(), app.log);
+      return code;
+    },
+  };
+}
+
+function welcome(version: string, app: App, addresses: string[]): string {
+  const reachable = addresses.flatMap(reach);
+  const first = reachable.find((address) => !address.includes("127.0.0.1")) ?? reachable[0];
+  const lines = [`lx-music-api-server ${version} is listening on ${addresses.join(" ")}`];
+  if (first !== undefined && app.config().common.allow_download_script) {
+    const base = app.config().common.public_url.replace(/\/+$/, "") || first;
+    lines.push(
+      `LX Music: 设置 -> 自定义源 -> 在线导入 / Settings -> Custom source -> Import online: ${base}/script${app.scriptQuery()}`,
+    );
+  }
+  if (app.setupToken !== undefined)
+    lines.push(`首次设置 / first set-up token (once, for the admin): ${app.setupToken}`);
+  return lines.join("\n");
+}
+
+/** "http://0.0.0.0:9763" is reached at each address of this machine. */
+function reach(address: string): string[] {
+  const match = /^(https?):\/\/(0\.0\.0\.0|\[::\]):(\d+)$/.exec(address);
+  if (match === null) return address.startsWith("http") ? [address] : [];
+  const [, scheme, , port] = match;
+  const own = Object.values(networkInterfaces()).flatMap((rows) => rows ?? []);
+  const usable = own.filter((row) => row.family === "IPv4" && !row.internal).map((row) => row.address);
+  return [...usable, "127.0.0.1"].map((host) => `${scheme}://${host}:${port}`);
+}
