@@ -20,11 +20,12 @@ import type { AccountRunner, Cached } from "./track.ts";
 export type CatalogKind =
   | "info"
   | "lyric"
-  | "cover"
+  | "pic"
   | "search"
   | "suggest"
   | "hot"
   | "playlist"
+  | "album"
   | "board"
   | "comment"
   | "mv";

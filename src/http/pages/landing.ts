@@ -13,26 +13,26 @@ export interface LandingFacts {
 export function landingPage(facts: LandingFacts): string {
   const sources = facts.sources.map(
     (item) =>
-      `<li class="${item.enabled ? "on" : "off"}" title="${escape(item.qualities.join(" "))}">${escape(item.name)}</li>`,
+      `<li class="${item.enabled ? "on" : "off"}" title="${escapeHtml(item.qualities.join(" "))}">${escapeHtml(item.name)}</li>`,
   );
   return `<!doctype html>
 <html lang="zh">
 <head>
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
-<title>${escape(facts.title)}</title>
+<title>${escapeHtml(facts.title)}</title>
 <link rel="stylesheet" href="/docs/page.css">
 </head>
 <body>
 <main>
-<h1>${escape(facts.title)}</h1>
-<p>${escape(facts.intro)}</p>
+<h1>${escapeHtml(facts.title)}</h1>
+<p>${escapeHtml(facts.intro)}</p>
 ${facts.scriptUrl === undefined ? "" : scriptSection(facts.scriptUrl, facts.needsKey)}
 <section>
 <h2>平台 / Platforms</h2>
 <ul>${sources.join("")}</ul>
 </section>
-<footer>lx-music-api-server ${escape(facts.version)} · <a href="/docs">API</a></footer>
+<footer>lx-music-api-server ${escapeHtml(facts.version)} · <a href="/docs">API</a></footer>
 </main>
 </body>
 </html>
@@ -44,12 +44,12 @@ function scriptSection(url: string, needsKey: boolean): string {
   return `<section>
 <h2>添加到 LX Music / Add to LX Music</h2>
 <p>设置 → 自定义源 → 在线导入，粘贴此地址。<br>Settings → Custom source → Import online, paste this address.</p>
-<code>${escape(needsKey ? `${url}?key=你的key` : url)}</code>
+<code>${escapeHtml(needsKey ? `${url}?key=你的key` : url)}</code>
 ${hint}
 </section>`;
 }
 
-function escape(text: string): string {
+function escapeHtml(text: string): string {
   return text
     .replaceAll("&", "&amp;")
     .replaceAll("<", "&lt;")
