@@ -127,6 +127,14 @@ export const wySection = group("网易云", "NetEase", {
 export const mgSection = group("咪咕", "Migu", {
   enable: enable(),
   user: mgUser,
+  ways: key(
+    Type.Array(
+      Type.Union([Type.Literal("h5"), Type.Literal("app-v2.4"), Type.Literal("app-v2.0"), Type.Literal("h5-v2.4")]),
+      { default: ["h5", "app-v2.4", "app-v2.0", "h5-v2.4"], minItems: 1, uniqueItems: true },
+    ),
+    "取链方式，依次尝试：h5（账号 by 与 session）、app-v2.4（游客或 token）、app-v2.0（游客）、h5-v2.4（游客仅 128k，或 pacmtoken）",
+    "ways of asking for an address, tried in turn: h5 (by and session of the account), app-v2.4 (guest or token), app-v2.0 (guest), h5-v2.4 (guest: 128k only; or pacmtoken)",
+  ),
 });
 
 export const kwSection = group("酷我", "Kuwo", {
