@@ -1,5 +1,29 @@
+import { hostname } from "node:os";
+import { join, resolve } from "node:path";
+import { renderScript } from "./client-script/render.ts";
 import type { Config } from "./config/schema.ts";
-import type { RootLogger } from "./ops/log.ts";
+import { loadConfig } from "./config/store.ts";
+import { AppError } from "./core/errors.ts";
+import { isSourceId, type SourceId } from "./core/types.ts";
+import { baseUrl } from "./http/base-url.ts";
+import { landingPage } from "./http/pages/landing.ts";
+import { docsRoutes, openApi } from "./http/routes/docs.ts";
+import { composeRoutes } from "./http/routes/index.ts";
+import { musicRoutes } from "./http/routes/music.ts";
+import { opsRoutes } from "./http/routes/ops.ts";
+import { queryRoutes } from "./http/routes/query.ts";
+import { rootRoutes } from "./http/routes/root.ts";
+import { scriptRoutes } from "./http/routes/script.ts";
+import { createHandler } from "./http/server.ts";
+import { createHttpClient } from "./net/fetch.ts";
+import { runHealthChecks } from "./ops/health.ts";
+import { createLogger, type RootLogger } from "./ops/log.ts";
+import { createMetrics } from "./ops/metrics.ts";
+import { createCatalog } from "./resolve/catalog.ts";
+import { musicInfoOf, songFromInfo } from "./resolve/music-info.ts";
+import { createTrackResolver, qualityOf } from "./resolve/track.ts";
+import { createSources } from "./sources/index.ts";
+import { startListener } from "./tls/listener.ts";
 
 /** The composed application. */
 export interface App {
@@ -13,4 +37,169 @@ export interface App {
   start(): Promise<string[]>;
   /** Stops accepting, lets running requests end (within the configured deadline), flushes, closes. */
   close(): Promise<void>;
+}
+
+export interface AppPlace {
+  dataDir: string;
+  configFile: string | undefined;
+  version: string;
+  defaultText: string;
+  environment: Record<string, string | undefined>;
+}
+
+export async function openApp(place: AppPlace): Promise<App> {
+  const dataDir = resolve(place.dataDir);
+  const loaded = await loadConfig({
+    dataDir,
+    file: place.configFile,
+    defaultText: place.defaultText,
+    environment: place.environment,
+  });
+  let { config } = loaded;
+  const log = createLogger({
+    level: config.common.debug_mode ? "debug" : "info",
+    format: config.common.log_format,
+    lengthLimit: config.common.log_length_limit,
+    ...(config.common.log_file ? { file: join(dataDir, "logs", "lx.log") } : {}),
+  });
+  const metrics = createMetrics(place.version);
+  const startedAt = Date.now();
+  const http = createHttpClient({
+    deadlineMs: config.common.upstream.deadline * 1000,
+    maxBytes: config.common.upstream.max_bytes,
+    retries: config.common.upstream.retries,
+    ...(config.common.upstream_gateway === "" ? {} : { gateway: config.common.upstream_gateway }),
+    ...(config.common.proxy.enable
+      ? { proxy: { http: config.common.proxy.http_value, https: config.common.proxy.https_value } }
+      : {}),
+  });
+  const sources = createSources(config.module, { http, log, now: Date.now, random: Math.random });
+  const enabled = (source: SourceId) => config.module[source].enable;
+  const totalDeadlineMs = () => config.common.upstream.total_deadline * 1000;
+  const catalog = createCatalog({
+    sources,
+    enabled,
+    run: (_source, need, work) => work({ signal: need.signal, step: need.step }),
+    cache: {
+      through: async (_request, load) => ({ value: await load(), status: "miss", expiresAt: Number.POSITIVE_INFINITY }),
+    },
+    totalDeadlineMs,
+  });
+  const track = createTrackResolver({
+    sources,
+    enabled,
+    run: (_source, need, work) => work({ signal: need.signal, step: need.step }),
+    cache: {
+      peek: () => undefined,
+      through: async (_request, load) => {
+        const value = await load(new Set());
+        return { value, status: "miss", expiresAt: Date.now() + (value.lifetimeSeconds ?? 3600) * 750 };
+      },
+    },
+    nearby: [],
+    songOf: async (source, songId, _info, ask) => (await catalog.info(source, songId, { bypass: false, ...ask })).value,
+    musicInfoOf,
+    songFromInfo,
+    allowDowngrade: () => config.common.allow_downgrade,
+    totalDeadlineMs,
+    log,
+  });
+
+  const music = {
+    track,
+    catalog,
+    qualityOf: (source: SourceId, word: string) => qualityOf(sources.get(source), word),
+    normalizeId: (source: SourceId, songId: string) => normalizeId(sources.get(source)?.normalizeId, songId),
+    enabled: (source: string) => isSourceId(source) && enabled(source),
+    ownLink: (path: string) => path,
+    mayAsk: () => undefined,
+    stepsOf: () => undefined,
+  };
+  const base = (request: Request, trusted: boolean) =>
+    baseUrl(request, {
+      publicUrl: config.common.public_url,
+      behindHttps: config.common.ssl_info.is_https,
+      trusted,
+      fallback: `http://${hostname()}:${config.common.ports[0] ?? 9763}`,
+    });
+  const routes = composeRoutes(
+    [
+      openApi(place.version),
+      docsRoutes(),
+      rootRoutes({
+        landing: (request) =>
+          landingPage({
+            title: config.common.download_config.name,
+            intro: config.common.download_config.intro,
+            version: place.version,
+            scriptUrl: config.common.allow_download_script ? `${base(request, false)}/script` : undefined,
+            needsKey: config.security.key.enable,
+            sources: [...sources.values()].map((source) => ({
+              name: source.name,
+              enabled: enabled(source.id),
+              qualities: [...source.qualities],
+            })),
+          }),
+      }),
+      opsRoutes({ version: place.version, startedAt, metrics, ready: () => runHealthChecks([]) }),
+      scriptRoutes({
+        settings: () => ({ allowed: config.common.allow_download_script, ...config.common.download_config }),
+        keyGood: () => true,
+        baseUrl: base,
+        render: (url, key) => renderScript({ ...config.common.download_config, url, key }),
+      }),
+      queryRoutes(music),
+      musicRoutes(music),
+    ],
+    log,
+  );
+  const handle = createHandler({
+    routes,
+    access: {
+      check: (_request, _path, address) => ({
+        peer: { address, loopback: true, forwarded: false },
+        role: "none",
+        authorised: true,
+      }),
+    },
+    headers: { forAnswer: () => ({ "x-content-type-options": "nosniff" }), preflight: () => undefined },
+    observer: metrics,
+    log,
+    debug: () => config.common.debug_mode,
+  });
+  let listener: ReturnType<typeof startListener> | undefined;
+
+  return {
+    config: () => config,
+    log,
+    setupToken: undefined,
+    scriptQuery: () =>
+      config.security.key.enable ? `?key=${encodeURIComponent(config.security.key.values[0] ?? "")}` : "",
+    async start() {
+      listener = startListener({
+        hosts: config.common.hosts,
+        ports: config.common.ports,
+        handle: (request, connection) => handle(request, connection.address),
+        idleSeconds: 60,
+        maxBodyBytes: 128 << 20,
+        log,
+      });
+      if (loaded.created) log.info("wrote the default config", { file: loaded.file });
+      return listener.addresses;
+    },
+    async close() {
+      await listener?.stop(config.common.shutdown_deadline * 1000);
+      await log.flush();
+      config = loaded.config;
+    },
+  };
+}
+
+/** Longest id that any platform has, with room. */
+const MAX_ID = 200;
+
+function normalizeId(normalize: ((id: string) => string) | undefined, songId: string): string {
+  if (songId === "" || songId.length > MAX_ID || /[\p{Cc}]/u.test(songId))
+    throw new AppError("invalid_request", "请求参数有错");
+  return normalize?.(songId) ?? songId;
 }
