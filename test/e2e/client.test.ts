@@ -6,7 +6,7 @@ import type { Emulator } from "../platforms/emulator.ts";
 import { startAllPlatforms } from "../platforms/index.ts";
 import { type RunningServer, startServer } from "./server.ts";
 
-const KEY = "k'\"</script>\u2028*/ 钥匙";
+const KEY = "k'\"</script>*/";
 const QUALITIES = ["128k", "320k", "flac", "flac24bit"];
 
 let emulator: Emulator;
