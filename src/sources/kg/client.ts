@@ -67,6 +67,8 @@ const LITE: Edition = {
 };
 
 export const LITE_APPID = "3116";
+/** Secret of appid 1005, for the requests that always go out under it. */
+export const ANDROID_SECRET = "OIlwieks28dk2k092lksi2UIkp";
 export const WEB_SECRET = "NVPh5oo715z5DIWAeQlhMDsWXXQV4hwt";
 
 /** The original sends a browser's name, drawn anew each time, to the endpoints without one of their own. */
@@ -172,13 +174,20 @@ const CODES: Record<string, { kind: ErrorKind; message: string }> = {
   "20017": { kind: "upstream_refused", message: "酷狗拒绝了请求: 参数错误" },
 };
 
-/** The platform's "no" as an error; `message` is used where the code says nothing to us. */
-export function refusal(code: string | number | null | undefined, message: string, detail?: unknown): AppError {
-  const known = CODES[String(code)];
-  return new AppError(known?.kind ?? "upstream_refused", known?.message ?? message, {
-    ...(code === undefined || code === null ? {} : { upstreamCode: code }),
-    ...(detail === undefined ? {} : { detail }),
-  });
+type Code = string | number | boolean | null | undefined;
+
+/**
+ * The platform's "no" as an error.
+ * @param codes where the answer may keep its code, the most telling first; an answer without any is none that we know
+ * @param message used where the code says nothing to us
+ */
+export function refusal(codes: Code | Code[], message: string, detail?: unknown): AppError {
+  const said = (Array.isArray(codes) ? codes : [codes]).filter((code) => code !== undefined && code !== null);
+  const code =
+    said.map(String).find((text) => text !== "" && text !== "0") ?? said.map(String).find((text) => text !== "");
+  if (code === undefined) return new AppError("upstream_changed", "酷狗: 平台返回的数据格式已变化", { detail });
+  const known = CODES[code];
+  return new AppError(known?.kind ?? "upstream_refused", known?.message ?? message, { upstreamCode: code, detail });
 }
 
 const HASH = /^[0-9a-f]{32}$/i;

@@ -1,5 +1,6 @@
 import { Type } from "@sinclair/typebox";
 import { LRUCache } from "lru-cache";
+import { AppError } from "../../core/errors.ts";
 import { decode } from "../decode.ts";
 import type { Call } from "../source.ts";
 import { address, type KgClient, NEWEST_HEADERS, refusal, type Who } from "./client.ts";
@@ -115,7 +116,8 @@ export async function registerDevice(client: KgClient, call: Call): Promise<stri
   const reply = await client.send({ url, method: "POST", headers: { ...NEWEST_HEADERS }, body }, call);
   const answer = decode(DeviceReply, parseReply(reply.bytes, key, iv), "kg");
   const dfid = textOf(partOf(answer.data)?.dfid);
-  if (numberOf(answer.status) !== 1 || dfid === "") throw refusal(textOf(answer.error_code), "酷狗设备注册失败");
+  if (numberOf(answer.status) !== 1 || dfid === "")
+    throw refusal([answer.error_code, answer.status], "酷狗设备注册失败");
   return dfid;
 }
 
@@ -125,6 +127,6 @@ function parseReply(bytes: Uint8Array, key: string, iv: string): unknown {
   try {
     return JSON.parse(text.startsWith("{") ? text : aesDecrypt(bytes, key, iv).toString("utf8"));
   } catch (error) {
-    throw refusal(undefined, "酷狗设备注册失败", { error });
+    throw new AppError("upstream_changed", "酷狗设备注册失败", { cause: error });
   }
 }

@@ -3,7 +3,7 @@ import { AppError } from "../../core/errors.ts";
 import type { Artist, Quality, QualityInfo, Song } from "../../core/types.ts";
 import { decode } from "../decode.ts";
 import type { Call } from "../source.ts";
-import { address, BROWSER, type KgClient, refusal, requireHash } from "./client.ts";
+import { ANDROID_SECRET, address, BROWSER, type KgClient, refusal, requireHash } from "./client.ts";
 import { compact, Loose, numberOf, Part, partOf, plainName, positiveOf, sized, textOf } from "./fields.ts";
 
 /** One entry of POST gateway/v3/album_audio/audio. Fields we read, nothing more. */
@@ -82,7 +82,7 @@ export async function fetchSongs(client: KgClient, hashes: string[], call: Call)
   const { error_code, data } = decode(AudioReply, reply, "kg");
   if (data === undefined || data === null) {
     if (numberOf(error_code) === 0) return hashes.map(() => undefined);
-    throw refusal(textOf(error_code), "获取歌曲信息失败");
+    throw refusal(error_code, "获取歌曲信息失败");
   }
   return hashes.map((hash, index) => {
     const entry = data[index];
@@ -212,7 +212,10 @@ async function fetchArtists(client: KgClient, hash: string, call: Call): Promise
     clientver: "11451",
     uuid: client.letters(32).replace(/[g-z]/g, "0"),
   };
-  const url = address("https://expendablekmrcdn.kugou.com/container/v2/image", client.signed(params));
+  const url = address(
+    "https://expendablekmrcdn.kugou.com/container/v2/image",
+    client.signed(params, "", ANDROID_SECRET),
+  );
   const first = decode(ImageReply, await client.json({ url, headers }, call), "kg").data?.[0];
   return (partOf(first)?.author ?? []).flatMap((author) => {
     const name = plainName(author.author_name);

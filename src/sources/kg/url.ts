@@ -256,17 +256,16 @@ async function ask(
 
 function refusedUrl(status: number | undefined, code: string, failProcess: unknown): AppError {
   const detail = { status, failProcess };
-  const unsaid = code === "" || code === "0";
-  const upstreamCode = unsaid ? `status ${status ?? "?"}` : code;
+  const upstreamCode = code === "" || code === "0" ? `status ${status ?? "?"}` : code;
   if (status === 3) {
     return new AppError("upstream_no_copyright", "该歌曲在酷狗没有版权，请换源播放", { upstreamCode, detail });
   }
-  const refused = refusal(code, "链接获取失败，可能是数字专辑或者api失效", detail);
+  const refused = refusal([code, status], "链接获取失败，可能是数字专辑或者api失效", detail);
   if (status === 2 && refused.kind === "upstream_refused") {
     const message = "链接获取失败，请检查账号是否有会员或数字专辑是否购买";
     return new AppError("upstream_needs_purchase", message, { upstreamCode, detail });
   }
-  return unsaid ? new AppError(refused.kind, refused.message, { upstreamCode, detail }) : refused;
+  return refused;
 }
 
 /** The address says what is served; `extName` speaks where it does not. */
