@@ -139,7 +139,7 @@ export const mgSection = group("咪咕", "Migu", {
 
 export const kwSection = group("酷我", "Kuwo", {
   enable: enable(),
-  proto: key(choice("bd-api", ["bd-api", "kuwodes"]), "bd-api 或 kuwodes", "bd-api or kuwodes"),
+  proto: key(choice("bd-api", ["bd-api", "kuwodes", "mobi"]), "bd-api、kuwodes 或 mobi", "bd-api, kuwodes or mobi"),
   user: kwUser,
   des: group("kuwodes 接口", "the kuwodes service", {
     f: key(text("kuwo"), "参数 f", "parameter f"),
@@ -159,6 +159,16 @@ export const kwSection = group("酷我", "Kuwo", {
       "追加的请求头",
       "further headers",
     ),
+  }),
+  mobi: group("mobi 接口（不需要账号）", "the mobi service (needs no account)", {
+    second_attempt: key(
+      bool(true),
+      "所选接口出错，或没有账号时，再用它试一次；平台要求会员或购买时不会",
+      "try it once more when the chosen service fails or there is no account; never when the platform asks for a membership or a purchase",
+    ),
+    host: key(text("mobi.kuwo.cn"), "主机", "host"),
+    source: key(text("kwplayer_ar_5.1.0.0_B_jiakong_vh.apk"), "参数 source（客户端名）", "parameter source (the app)"),
+    user: key(text("0"), "参数 user，任意数字", "parameter user, any digits"),
   }),
 });
 
