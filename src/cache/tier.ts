@@ -5,15 +5,32 @@ export interface Entry {
   expiresAt: number;
 }
 
+export const TIER_NAMES = ["memory", "redis", "sqlite"] as const;
+export type TierName = (typeof TIER_NAMES)[number];
+
+export interface TierSize {
+  entries: number;
+  /** Bytes as this tier counts them; undefined = it cannot say. */
+  bytes?: number;
+}
+
 /**
  * A place to keep entries. It only stores: order, copying back and what to do when it fails live in `chain.ts`.
  * @see test/cache/conformance.ts, the suite that every tier passes.
  */
 export interface CacheTier {
-  readonly name: "memory" | "redis" | "sqlite";
+  readonly name: TierName;
   /** Undefined when absent or past `expiresAt`. Throws only when the tier itself is down. */
   get(key: string): Promise<Entry | undefined>;
   set(key: string, entry: Entry): Promise<void>;
   delete(key: string): Promise<void>;
   close(): Promise<void>;
+  /** For operators; may take a moment. */
+  size?(): Promise<TierSize>;
+  /** Live entries whose key begins with `prefix`, in no order. Entries that change meanwhile may be missed. */
+  entries?(prefix: string): AsyncIterable<[key: string, entry: Entry]>;
+  /** Drops what is past its deadline. @returns how many entries went. */
+  prune?(): Promise<number>;
+  /** Drops every key that begins with `prefix`. @returns how many entries went. */
+  deletePrefix?(prefix: string): Promise<number>;
 }

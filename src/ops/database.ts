@@ -13,13 +13,18 @@ export function openDatabase(path: string, log: Logger): Database {
     return open(path);
   } catch (error) {
     if (path === ":memory:" || !isCorrupt(error)) throw error;
-    const aside = `${path}.corrupt-${Date.now()}`;
-    for (const suffix of ["", "-wal", "-shm"]) {
-      if (existsSync(path + suffix)) renameSync(path + suffix, aside + suffix);
-    }
-    log.error("database was corrupt and has been set aside", { path, aside, error });
+    setAside(path, error, log);
     return open(path);
   }
+}
+
+/** Moves a corrupt database (closed by now) out of the way as `<file>.corrupt-<time>`. */
+export function setAside(path: string, error: unknown, log: Logger): void {
+  const aside = `${path}.corrupt-${Date.now()}`;
+  for (const suffix of ["", "-wal", "-shm"]) {
+    if (existsSync(path + suffix)) renameSync(path + suffix, aside + suffix);
+  }
+  log.error("database was corrupt and has been set aside", { path, aside, error });
 }
 
 export function isCorrupt(error: unknown): boolean {

@@ -1,0 +1,244 @@
+import type { Logger } from "../ops/log.ts";
+import { type Breaker, createBreaker, within } from "./breaker.ts";
+import type { CacheTier, Entry, TierName } from "./tier.ts";
+
+export interface ChainOptions {
+  /** Nearest first. */
+  tiers: { tier: CacheTier; deadlineMs?: number | undefined }[];
+  breaker: { failures: number; baseMs: number; maxMs: number };
+  now: () => number;
+  random: () => number;
+  log: Logger;
+}
+
+export interface TierCounts {
+  hits: number;
+  misses: number;
+  errors: number;
+  writes: number;
+}
+
+/** One tier with its failure policy. Reading and writing fail apart: a read-only or full server still answers. */
+export interface Link {
+  readonly tier: CacheTier;
+  readonly counts: TierCounts;
+  readonly reads: Breaker;
+  readonly writes: Breaker;
+  /** Writes that the tier has not taken: key -> entry, or undefined for a deletion. */
+  readonly missed: Map<string, Entry | undefined>;
+  /** Writes under way: key -> number of the newest one. */
+  readonly writing: Map<string, number>;
+}
+
+export interface Chain {
+  readonly links: readonly Link[];
+  /** The nearest tier that has it; the tiers before it get a copy with the same deadline. Never throws. */
+  get(key: string): Promise<{ entry: Entry; tier: TierName } | undefined>;
+  /** Only this tier, with its deadline and breaker. */
+  getFrom(name: TierName, key: string): Promise<Entry | undefined>;
+  /** Into every tier; a tier that fails gets it when it is back. Never throws. */
+  set(key: string, entry: Entry): Promise<void>;
+  delete(key: string): Promise<void>;
+  /** Another instance has dropped what begins with this: so do the tiers that only we have. */
+  forgetLocal(prefix: string): Promise<void>;
+  link(name: TierName): Link | undefined;
+  /** Waits for what runs in the background: copies, probes, catching up. */
+  settle(): Promise<void>;
+  close(): Promise<void>;
+}
+
+/** Missed writes kept for one tier. Beyond it the oldest is forgotten: the tier may then serve an older, unexpired value. */
+const MAX_MISSED = 20_000;
+const PROBE_KEY = "probe";
+
+/** Tiers in order, each behind breakers: a broken tier is noted once, left out, and probed in the background. */
+export function createChain(options: ChainOptions): Chain {
+  const links = options.tiers.map((slot) => createLink(slot.tier, options));
+  const deadlines = new Map(options.tiers.map((slot) => [slot.tier, slot.deadlineMs]));
+  const background = new Set<Promise<void>>();
+  /** Reads under way; one whose key is written meanwhile must not be copied back. */
+  const reading = new Map<string, { readers: number; overtaken: boolean }>();
+  let writes = 0;
+
+  const timed = <T>(tier: CacheTier, work: Promise<T>): Promise<T> => {
+    const ms = deadlines.get(tier);
+    return ms === undefined ? work : within(work, ms);
+  };
+
+  function later(work: Promise<void>): void {
+    const task = work.finally(() => background.delete(task));
+    background.add(task);
+  }
+
+  async function read(link: Link, key: string): Promise<Entry | undefined> {
+    if (link.reads.isOpen()) {
+      if (link.reads.claimProbe()) later(probeReads(link));
+      return undefined;
+    }
+    catchUp(link);
+    // What it holds of this key is older than what was written last.
+    if (link.missed.has(key)) return undefined;
+    try {
+      const entry = await timed(link.tier, link.tier.get(key));
+      link.reads.succeeded();
+      if (link.missed.has(key)) return undefined;
+      if (entry === undefined) link.counts.misses += 1;
+      else link.counts.hits += 1;
+      return entry;
+    } catch (error) {
+      link.counts.errors += 1;
+      link.reads.failed(error);
+      return undefined;
+    }
+  }
+
+  async function write(link: Link, key: string, change: Entry | undefined): Promise<void> {
+    if (link.writes.isOpen()) {
+      link.writing.delete(key);
+      remember(link, key, change);
+      catchUp(link);
+      return;
+    }
+    writes += 1;
+    const turn = writes;
+    link.writing.set(key, turn);
+    link.missed.delete(key);
+    try {
+      await timed(link.tier, change === undefined ? link.tier.delete(key) : link.tier.set(key, change));
+      link.writes.succeeded();
+      link.counts.writes += 1;
+    } catch (error) {
+      // Overtaken by a later write of the same key: that one counts.
+      if (link.writing.get(key) === turn) remember(link, key, change);
+      link.counts.errors += 1;
+      link.writes.failed(error);
+    } finally {
+      if (link.writing.get(key) === turn) link.writing.delete(key);
+    }
+  }
+
+  function overtake(key: string): void {
+    const mark = reading.get(key);
+    if (mark !== undefined) mark.overtaken = true;
+  }
+
+  /** Starts what brings a tier up to date, when there is something and its pause is over. */
+  function catchUp(link: Link): void {
+    if (link.missed.size === 0 && !link.writes.isOpen()) return;
+    if (link.writes.isOpen() ? link.writes.claimProbe() : true) later(replay(link));
+  }
+
+  async function probeReads(link: Link): Promise<void> {
+    try {
+      await timed(link.tier, link.tier.get(PROBE_KEY));
+      link.reads.succeeded();
+    } catch (error) {
+      link.reads.failed(error);
+    }
+  }
+
+  const replaying = new Set<Link>();
+
+  /** Writes what the tier has missed; the first success shows that it takes writes again. */
+  async function replay(link: Link): Promise<void> {
+    if (replaying.has(link)) return;
+    replaying.add(link);
+    try {
+      if (link.missed.size === 0) await timed(link.tier, link.tier.delete(PROBE_KEY));
+      for (const [key, change] of link.missed) {
+        const live = change !== undefined && change.expiresAt > options.now();
+        await timed(link.tier, live ? link.tier.set(key, change) : link.tier.delete(key));
+        // Unless it was written anew while this was under way.
+        if (link.missed.get(key) === change) link.missed.delete(key);
+      }
+      link.writes.succeeded();
+    } catch (error) {
+      link.writes.failed(error);
+    } finally {
+      replaying.delete(link);
+    }
+  }
+
+  return {
+    links,
+    link: (name) => links.find((link) => link.tier.name === name),
+
+    async get(key) {
+      const mark = reading.get(key) ?? { readers: 0, overtaken: false };
+      mark.readers += 1;
+      reading.set(key, mark);
+      try {
+        for (const [index, link] of links.entries()) {
+          const entry = await read(link, key);
+          if (entry === undefined) continue;
+          if (!mark.overtaken) for (const nearer of links.slice(0, index)) later(write(nearer, key, entry));
+          return { entry, tier: link.tier.name };
+        }
+        return undefined;
+      } finally {
+        mark.readers -= 1;
+        if (mark.readers === 0 && reading.get(key) === mark) reading.delete(key);
+      }
+    },
+
+    async getFrom(name, key) {
+      const link = links.find((candidate) => candidate.tier.name === name);
+      return link === undefined ? undefined : read(link, key);
+    },
+
+    async set(key, entry) {
+      overtake(key);
+      await Promise.all(links.map((link) => write(link, key, entry)));
+    },
+
+    async delete(key) {
+      overtake(key);
+      await Promise.all(links.map((link) => write(link, key, undefined)));
+    },
+
+    async forgetLocal(prefix) {
+      for (const [key, mark] of reading) if (key.startsWith(prefix)) mark.overtaken = true;
+      const memory = links.find((link) => link.tier.name === "memory");
+      await memory?.tier.deletePrefix?.(prefix);
+    },
+
+    async settle() {
+      while (background.size > 0) await Promise.all(background);
+    },
+
+    async close() {
+      while (background.size > 0) await Promise.all(background);
+      await Promise.all(
+        links.map((link) =>
+          link.tier.close().catch((error) => options.log.warn("cache tier did not close", { tier: link.tier.name, error })),
+        ),
+      );
+    },
+  };
+}
+
+function remember(link: Link, key: string, change: Entry | undefined): void {
+  link.missed.delete(key);
+  link.missed.set(key, change);
+  if (link.missed.size > MAX_MISSED) link.missed.delete(link.missed.keys().next().value ?? key);
+}
+
+function createLink(tier: CacheTier, options: ChainOptions): Link {
+  const { log } = options;
+  const breaker = (what: "reads" | "writes") =>
+    createBreaker({
+      ...options.breaker,
+      now: options.now,
+      random: options.random,
+      onOpen: (error) => log.warn("cache tier fails, served without it", { tier: tier.name, what, error }),
+      onClose: () => log.info("cache tier is back", { tier: tier.name, what }),
+    });
+  return {
+    tier,
+    counts: { hits: 0, misses: 0, errors: 0, writes: 0 },
+    reads: breaker("reads"),
+    writes: breaker("writes"),
+    missed: new Map(),
+    writing: new Map(),
+  };
+}
