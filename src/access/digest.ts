@@ -6,7 +6,9 @@ export function newSecret(prefix: string): string {
 }
 
 export function sha256(text: string | Uint8Array): Uint8Array {
-  return Bun.SHA256.hash(text, new Uint8Array(32));
+  const digest = new Uint8Array(32);
+  Bun.SHA256.hash(text, digest);
+  return digest;
 }
 
 /** The same time for every content of `given`, also when the lengths differ. */
