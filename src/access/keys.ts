@@ -89,8 +89,7 @@ export function createKeys({ db, configured, shared, now = Date.now }: KeysDeps)
 
   function enter(digest: Uint8Array, key: Omit<RequestKey, "id" | "uses">): void {
     const id = new DataView(digest.buffer, digest.byteOffset).getUint32(0);
-    const before = all.find((other) => other.id === id);
-    const entered: RequestKey = { ...key, id, uses: before?.uses ?? 0 };
+    const entered: RequestKey = { ...key, id, uses: 0 };
     const use = readUse(db, id);
     if (use !== undefined) {
       entered.usedAt = use.usedAt;
@@ -105,6 +104,7 @@ export function createKeys({ db, configured, shared, now = Date.now }: KeysDeps)
   function load(): void {
     flush();
     index.clear();
+    const before = all;
     all = [];
     for (const [position, value] of values.entries()) {
       const name = `config-${position + 1}`;
@@ -112,6 +112,12 @@ export function createKeys({ db, configured, shared, now = Date.now }: KeysDeps)
     }
     for (const row of db.query<Row, []>("SELECT * FROM access_keys ORDER BY created_at, name").all()) {
       enter(new Uint8Array(row.digest), fromRow(row));
+    }
+    const ids = new Set(all.map((key) => key.id));
+    for (const { id } of before) {
+      if (ids.has(id)) continue;
+      minute.forget(id);
+      day.forget(id);
     }
   }
 
@@ -178,8 +184,6 @@ export function createKeys({ db, configured, shared, now = Date.now }: KeysDeps)
         touch(db, "keys");
       })();
       used.delete(key);
-      minute.forget(key.id);
-      day.forget(key.id);
       load();
       return true;
     },

@@ -14,7 +14,7 @@ CREATE TABLE IF NOT EXISTS access_key_use (
   id INTEGER PRIMARY KEY, used_at INTEGER NOT NULL, uses INTEGER NOT NULL, day_counts TEXT NOT NULL
 );
 CREATE TABLE IF NOT EXISTS access_bans (
-  target TEXT PRIMARY KEY, reason TEXT NOT NULL, origin TEXT NOT NULL, actor TEXT NOT NULL,
+  target TEXT PRIMARY KEY, reason TEXT NOT NULL, note TEXT NOT NULL,
   created_at INTEGER NOT NULL, expires_at INTEGER, times INTEGER NOT NULL
 ) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS access_bans_expiry ON access_bans (expires_at);
