@@ -1,6 +1,7 @@
 import type { Config } from "../config/schema.ts";
 import type { SourceId } from "../core/types.ts";
 import { createKg } from "./kg/index.ts";
+import { createKw } from "./kw/index.ts";
 import { createMg } from "./mg/index.ts";
 import type { Source, SourceDeps } from "./source.ts";
 import { createTx } from "./tx/index.ts";
@@ -16,6 +17,7 @@ export function createSources(
     createTx({ ...deps, config: config.tx }),
     createWy({ ...deps, config: config.wy }),
     createMg({ ...deps, config: config.mg }),
+    createKw({ ...deps, config: config.kw }),
   ];
   return new Map(sources.map((source) => [source.id, source]));
 }
