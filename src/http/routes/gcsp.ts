@@ -26,8 +26,9 @@ export interface GcspDeps {
 const MAX_BODY = 5 * 1024;
 /** A small body may inflate to much more. */
 const MAX_INFLATED = 64 * 1024;
-/** Seconds by which the sender's clock may differ. */
-const MAX_SKEW = 60;
+/** A message is good for this long (seconds), and may come from a clock that is this much ahead. */
+const MAX_AGE = 10;
+const MAX_AHEAD = 60;
 
 const Message = Type.Object({
   text_1: Type.String(),
@@ -42,23 +43,8 @@ const Wanted = Type.Object({
   t2: Type.String(),
 });
 
-const PLATFORMS: Record<string, SourceId> = {
-  qq: "tx",
-  wyy: "wy",
-  netease: "wy",
-  kugou: "kg",
-  kuwo: "kw",
-  mgu: "mg",
-  migu: "mg",
-};
-const QUALITIES: Record<string, Quality> = {
-  mp3: "128k",
-  hq: "320k",
-  sq: "flac",
-  hr: "flac24bit",
-  hires: "flac24bit",
-  dsd: "master",
-};
+const PLATFORMS: Record<string, SourceId> = { qq: "tx", wyy: "wy", kugou: "kg", kuwo: "kw", mgu: "mg" };
+const QUALITIES: Record<string, Quality> = { mp3: "128k", hq: "320k", sq: "flac", hr: "flac24bit", hires: "flac24bit" };
 
 /**
  * The lyric-adapter protocol ("gcsp"): a zlib body of the hex of a JSON message; the answer is zlib of JSON.
@@ -89,7 +75,7 @@ async function boundedBody(request: Request): Promise<Uint8Array> {
 interface Reply {
   code: string;
   error_msg: string;
-  data: string | null;
+  data: string | { bitrate: string; url: string } | null;
 }
 
 const refusal = (error_msg: string): Reply => ({ code: "403", error_msg, data: null });
@@ -97,20 +83,26 @@ const refusal = (error_msg: string): Reply => ({ code: "403", error_msg, data: n
 async function handle(deps: GcspDeps, settings: GcspSettings, body: Uint8Array, request: Request): Promise<Reply> {
   const message = decodeMessage(body);
   if (message === undefined) return refusal("请求参数有误");
-  if (settings.enable_verify && !verify(message, settings, deps.now())) {
-    return refusal("请求检验失败，请检查应用是否被修改或更新到最新版本");
-  }
+  const verdict = settings.enable_verify ? verify(message, settings, deps.now()) : "success";
+  if (verdict !== "success") return refusal(REFUSALS[verdict]);
   const wanted = parseWanted(message.text_1);
   const source = wanted === undefined ? undefined : PLATFORMS[wanted.platform];
   const quality = wanted === undefined ? undefined : QUALITIES[wanted.t2];
   if (wanted === undefined || source === undefined || quality === undefined) return refusal("不支持的平台或音质");
   try {
-    return { code: "200", error_msg: "success", data: await deps.url(source, String(wanted.t1), quality, request) };
+    const url = await deps.url(source, String(wanted.t1), quality, request);
+    // The app reads Kuwo's addresses from an object; the bit rate in it is not looked at.
+    return { code: "200", error_msg: "success", data: source === "kw" ? { bitrate: "123", url } : url };
   } catch (error) {
-    if (!isAppError(error) || error.kind === "internal") return refusal("内部系统错误，请稍后再试");
-    return refusal(error.message);
+    if (!isAppError(error)) throw error;
+    return refusal("内部系统错误，请稍后再试");
   }
 }
+
+const REFUSALS = {
+  time: "请求检验失败，请检查系统时间是否为标准时间",
+  sign: "请求检验失败，请检查应用是否被修改或更新到最新版本",
+};
 
 function decodeMessage(body: Uint8Array): Static<typeof Message> | undefined {
   try {
@@ -133,17 +125,22 @@ function parseWanted(text: string): Static<typeof Wanted> | undefined {
 
 const md5 = (text: string) => createHash("md5").update(text).digest("hex");
 
-/** Both signatures and the time of the message. `now` in Unix ms. */
-export function verify(message: Static<typeof Message>, settings: GcspSettings, now: number): boolean {
+/** Both signatures, then the age of the message. `now` in Unix ms. */
+export function verify(
+  message: Static<typeof Message>,
+  settings: GcspSettings,
+  now: number,
+): "success" | "sign" | "time" {
   const time = String(message.time ?? "");
-  if (!(Math.abs(now / 1000 - Number(time)) < MAX_SKEW)) return false;
   const sign1 = md5(settings.package_md5 + time + settings.salt_2);
   const joined = JSON.stringify(message.text_1) + JSON.stringify(message.text_2 ?? null);
   const plain = (joined + sign1 + time + settings.salt_1)
     .replaceAll("\\", "")
     .replaceAll('}"', "}")
     .replaceAll('"{', "{");
-  return sameText(message.sign_1 ?? "", sign1) && sameText(message.sign_2 ?? "", md5(plain));
+  if (!sameText(message.sign_1 ?? "", sign1) || !sameText(message.sign_2 ?? "", md5(plain))) return "sign";
+  const age = Math.trunc(now / 1000) - Number(time);
+  return age <= MAX_AGE && age >= -MAX_AHEAD ? "success" : "time";
 }
 
 function answer(reply: Reply): Response {
