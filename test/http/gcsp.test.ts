@@ -56,7 +56,7 @@ describe("what is asked", () => {
     expect(await reply(wanted(platform, "id1", t2))).toEqual({
       code: "200",
       error_msg: "success",
-      data: "http://audio.test/a.mp3",
+      data,
     });
     expect(asked).toEqual([[source as SourceId, "id1", quality as Quality]]);
   });
