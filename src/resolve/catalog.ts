@@ -1,3 +1,4 @@
+import type { CacheKind } from "../cache/kinds.ts";
 import { AppError } from "../core/errors.ts";
 import type {
   Board,
@@ -14,27 +15,25 @@ import type {
 } from "../core/types.ts";
 import type { Call, CommentRequest, PageRequest, SearchRequest, Source } from "../sources/source.ts";
 import { songFromInfo } from "./music-info.ts";
+import type { StoredForm, StoredValue } from "./stored-forms.ts";
 import type { AccountRunner, Cached } from "./track.ts";
 
-/** Kinds of stored answers; each has its lifetime in the cache's table. */
-export type CatalogKind =
-  | "info"
-  | "lyric"
-  | "pic"
-  | "search"
-  | "suggest"
-  | "hot"
-  | "playlist"
-  | "album"
-  | "board"
-  | "comment"
-  | "mv";
-
+/** Answers that are not addresses, kept by kind (lifetime) and form (how they come back). */
 export interface CatalogCache {
-  through<T>(
-    request: { kind: CatalogKind; parts: string[]; bypass: boolean },
-    load: () => Promise<T>,
-  ): Promise<Cached<T>>;
+  through<F extends StoredForm>(
+    request: CatalogQuestion<F>,
+    load: (signal: AbortSignal) => Promise<StoredValue<F>>,
+  ): Promise<Cached<StoredValue<F>>>;
+}
+
+export interface CatalogQuestion<F extends StoredForm> {
+  kind: Exclude<CacheKind, "url">;
+  form: F;
+  source: SourceId;
+  id: string;
+  options?: Record<string, string | number>;
+  bypass: boolean;
+  signal?: AbortSignal | undefined;
 }
 
 /** What every question carries besides its subject. */
@@ -93,31 +92,30 @@ export function createCatalog(deps: CatalogDeps): Catalog {
     return { source, method: method as NonNullable<Source[K]> };
   }
 
-  function stored<T>(
-    kind: CatalogKind,
+  /** Asks in one flight for all who wait; the flight has its own deadline, and outlives a caller that leaves. */
+  function stored<F extends StoredForm>(
+    question: Pick<CatalogQuestion<F>, "kind" | "form" | "id" | "options">,
     source: Source,
-    parts: (string | number)[],
     ask: Ask,
-    work: (call: Call) => Promise<T>,
-  ): Promise<Cached<T>> {
-    return deps.cache.through({ kind, parts: [source.id, ...parts.map(String)], bypass: ask.bypass }, () => {
-      const deadline = AbortSignal.timeout(deps.totalDeadlineMs());
-      const signal = ask.signal === undefined ? deadline : AbortSignal.any([ask.signal, deadline]);
-      return deps.run(source, { signal, step: ask.step }, work);
-    });
+    work: (call: Call) => Promise<StoredValue<F>>,
+  ): Promise<Cached<StoredValue<F>>> {
+    const { bypass, signal, step } = ask;
+    return deps.cache.through({ ...question, source: source.id, bypass, signal }, (flight) =>
+      deps.run(source, { signal: AbortSignal.any([flight, AbortSignal.timeout(deps.totalDeadlineMs())]), step }, work),
+    );
   }
 
   const catalog: Catalog = {
     async info(id, songId, ask) {
       const { source, method } = able(id, "info");
       const normal = source.normalizeId(songId);
-      return stored("info", source, [normal], ask, (call) => method(normal, call));
+      return stored({ kind: "info", form: "song", id: normal }, source, ask, (call) => method(normal, call));
     },
     async lyric(id, songId, info, ask) {
       const { source, method } = able(id, "lyric");
       const normal = source.normalizeId(songId);
       const song = info === undefined ? undefined : songFromInfo(info, normal);
-      return stored("lyric", source, [normal], ask, async (call) => {
+      return stored({ kind: "lyric", form: "lyric", id: normal }, source, ask, async (call) => {
         try {
           return await method(normal, call, song);
         } catch (error) {
@@ -132,7 +130,7 @@ export function createCatalog(deps: CatalogDeps): Catalog {
       const { source, method } = able(id, "cover");
       const normal = source.normalizeId(songId);
       const song = info === undefined ? undefined : songFromInfo(info, normal);
-      return stored("pic", source, [normal], ask, async (call) => {
+      return stored({ kind: "pic", form: "text", id: normal }, source, ask, async (call) => {
         try {
           return await method(normal, call, song);
         } catch (error) {
@@ -144,50 +142,80 @@ export function createCatalog(deps: CatalogDeps): Catalog {
     },
     async searchSongs(id, request, ask) {
       const { source, method } = able(id, "searchSongs");
-      return stored("search", source, ["song", request.query, request.page, request.size], ask, (call) =>
-        method(request, call),
+      return stored(
+        {
+          kind: "search",
+          form: "songs",
+          id: request.query,
+          options: { type: "song", page: request.page, size: request.size },
+        },
+        source,
+        ask,
+        (call) => method(request, call),
       );
     },
     async searchCollections(id, type, request, ask) {
       const { source, method } = able(id, "searchCollections");
-      return stored("search", source, [type, request.query, request.page, request.size], ask, (call) =>
-        method(type, request, call),
+      return stored(
+        {
+          kind: "search",
+          form: "collections",
+          id: request.query,
+          options: { type, page: request.page, size: request.size },
+        },
+        source,
+        ask,
+        (call) => method(type, request, call),
       );
     },
     async suggest(id, query, ask) {
       const { source, method } = able(id, "suggest");
-      return stored("suggest", source, [query], ask, (call) => method(query, call));
+      return stored({ kind: "suggest", form: "texts", id: query }, source, ask, (call) => method(query, call));
     },
     async hot(id, ask) {
       const { source, method } = able(id, "hot");
-      return stored("hot", source, [], ask, (call) => method(call));
+      return stored({ kind: "hot", form: "texts", id: "" }, source, ask, (call) => method(call));
     },
     async playlist(id, list, page, ask) {
       const { source, method } = able(id, "playlist");
-      return stored("playlist", source, [list, page.page, page.size], ask, (call) => method(list, page, call));
+      return stored({ kind: "playlist", form: "content", id: list, options: { ...page } }, source, ask, (call) =>
+        method(list, page, call),
+      );
     },
     async album(id, album, page, ask) {
       const { source, method } = able(id, "album");
-      return stored("album", source, [album, page.page, page.size], ask, (call) => method(album, page, call));
+      return stored({ kind: "album", form: "content", id: album, options: { ...page } }, source, ask, (call) =>
+        method(album, page, call),
+      );
     },
     async boards(id, ask) {
       const { source, method } = able(id, "boards");
-      return stored("board", source, [], ask, (call) => method(call));
+      return stored({ kind: "board", form: "boards", id: "" }, source, ask, (call) => method(call));
     },
     async board(id, board, page, ask) {
       const { source, method } = able(id, "board");
-      return stored("board", source, [board, page.page, page.size], ask, (call) => method(board, page, call));
+      return stored({ kind: "board", form: "songs", id: board, options: { ...page } }, source, ask, (call) =>
+        method(board, page, call),
+      );
     },
     async comments(id, request, ask) {
       const { source, method } = able(id, "comments");
       const normal = source.normalizeId(request.songId);
-      return stored("comment", source, [normal, request.sort, request.page, request.size], ask, (call) =>
-        method({ ...request, songId: normal }, call),
+      return stored(
+        {
+          kind: "comment",
+          form: "comments",
+          id: normal,
+          options: { sort: request.sort, page: request.page, size: request.size },
+        },
+        source,
+        ask,
+        (call) => method({ ...request, songId: normal }, call),
       );
     },
     async mv(id, mv, ask) {
       const { source, method } = able(id, "mv");
-      return stored("mv", source, [mv], ask, (call) => method(mv, call));
+      return stored({ kind: "mv", form: "mv", id: mv }, source, ask, (call) => method(mv, call));
     },
   };
   return catalog;

@@ -58,8 +58,10 @@ export interface Cached<T> {
   value: T;
   status: "hit" | "miss" | "stale" | "bypass";
   tier?: string | undefined;
-  /** Unix ms. */
+  /** Until when it is served; Unix ms, Infinity = no end. */
   expiresAt: number;
+  /** The platform's own end of an address; Unix ms. */
+  realExpiresAt?: number | undefined;
 }
 
 /** The address cache, as the resolver needs it; made from `cache/` in app.ts. */
@@ -68,7 +70,7 @@ export interface AddressCache {
   peek(source: SourceId, songId: string, quality: Quality, client: string): Cached<StoredAddress> | undefined;
   through(
     request: TrackRequest,
-    load: (avoid: ReadonlySet<string>) => Promise<StoredAddress>,
+    load: (avoid: ReadonlySet<string>, signal: AbortSignal) => Promise<StoredAddress>,
   ): Promise<Cached<StoredAddress>>;
 }
 
@@ -162,14 +164,16 @@ export function createTrackResolver(deps: TrackDeps): TrackResolver {
       }
       const near = nearbyAnswer(request);
       if (near !== undefined) return near;
-      const stored = await deps.cache.through(request, (avoid) => resolveFresh(deps, source, request, avoid));
+      const stored = await deps.cache.through(request, (avoid, signal) =>
+        resolveFresh(deps, source, { ...request, signal }, avoid),
+      );
       if (stored.status === "miss" || stored.status === "bypass") deps.resolved?.(request, stored.value);
       return answerOf(stored);
     },
   };
 }
 
-/** On a hit the platform's real end is told (the stored one plus the quarter that was held back), as the original does. */
+/** A fresh answer tells when it leaves our cache; a hit tells the platform's own end, as the original does. */
 function answerOf(stored: Cached<StoredAddress>): TrackAnswer {
   const cached = stored.status === "hit" || stored.status === "stale";
   const { value } = stored;
@@ -182,8 +186,8 @@ function answerOf(stored: Cached<StoredAddress>): TrackAnswer {
       : `lx; fwd=${stored.status}`,
   };
   if (value.lifetimeSeconds !== undefined) {
-    const heldBack = cached ? value.lifetimeSeconds * 0.25 : 0;
-    answer.expiresAt = Math.trunc(stored.expiresAt / 1000 + heldBack);
+    const end = cached ? (stored.realExpiresAt ?? stored.expiresAt) : stored.expiresAt;
+    answer.expiresAt = Math.trunc(end / 1000);
   }
   return answer;
 }
