@@ -1,7 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
 import { isAppError } from "../../../src/core/errors.ts";
-import { parseKrc, readLyric, timeTag } from "../../../src/sources/kg/lyric.ts";
+import { parseKrc, readLyric } from "../../../src/sources/kg/lyric.ts";
 import vectors from "../../fixtures/kg/vectors.json";
 
 /** The original forgets to pad the milliseconds: `.5` stands for 5 ms. */
@@ -133,14 +133,5 @@ describe("properties", () => {
         }
       }),
     );
-  });
-
-  test.each([
-    { ms: 0, tag: "00:00.000" },
-    { ms: 65_007, tag: "01:05.007" },
-    { ms: 3_723_456, tag: "62:03.456" },
-    { ms: 6_000_000, tag: "100:00.000" },
-  ])("$ms ms is $tag", ({ ms, tag }) => {
-    expect(timeTag(ms)).toBe(tag);
   });
 });
