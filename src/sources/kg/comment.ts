@@ -1,9 +1,10 @@
 import { type Static, Type } from "@sinclair/typebox";
 import type { Comment, Page } from "../../core/types.ts";
 import { decode } from "../decode.ts";
+import { decodeEntities } from "../lrc.ts";
 import type { Call, CommentRequest } from "../source.ts";
 import { ANDROID_SECRET, address, BROWSER, type KgClient, refusal, requireHash } from "./client.ts";
-import { compact, Loose, numberOf, Part, partOf, plainText, textOf } from "./fields.ts";
+import { compact, Loose, numberOf, Part, partOf, textOf } from "./fields.ts";
 
 const Entry = Type.Object({
   id: Loose,
@@ -62,15 +63,15 @@ function toComment(entry: Static<typeof Entry>): Comment[] {
   const id = textOf(entry.id);
   if (id === "") return [];
   const timeText = textOf(entry.addtime);
-  const parent = plainText(textOf(entry.pcontent));
-  const parentUser = plainText(textOf(entry.puser));
+  const parent = decodeEntities(textOf(entry.pcontent));
+  const parentUser = decodeEntities(textOf(entry.puser));
   const images = (entry.images ?? []).map((image) => textOf(image.url)).filter((url) => url !== "");
   return [
     {
       id,
-      text: plainText(textOf(entry.content)),
+      text: decodeEntities(textOf(entry.content)),
       user: {
-        name: plainText(textOf(entry.user_name)),
+        name: decodeEntities(textOf(entry.user_name)),
         ...compact({ id: textOf(entry.user_id), avatar: textOf(entry.user_pic) }),
       },
       ...compact({

@@ -1,4 +1,5 @@
 import { type TSchema, Type } from "@sinclair/typebox";
+import { decodeEntities } from "../lrc.ts";
 
 /** The platform writes the same number as 1, "1", "" or null, by endpoint and by mood. */
 export const Loose = Type.Optional(Type.Union([Type.String(), Type.Number(), Type.Boolean(), Type.Null()]));
@@ -30,19 +31,8 @@ export function partOf<T extends object>(value: T | null | undefined | unknown[]
   return value === null || value === undefined || Array.isArray(value) ? undefined : value;
 }
 
-const ENTITIES: Record<string, string> = { amp: "&", lt: "<", gt: ">", quot: '"', apos: "'", nbsp: " " };
-
-/** HTML entities decoded, once: what they spell is not decoded again. */
-export function plainText(text: string): string {
-  return text.replace(/&(?:#(\d{1,7})|#x([\da-f]{1,6})|([a-z]{2,6}));/gi, (whole, decimal, hex, name) => {
-    if (name !== undefined) return ENTITIES[String(name).toLowerCase()] ?? whole;
-    const code = decimal === undefined ? Number.parseInt(hex, 16) : Number(decimal);
-    return code > 0 && code <= 0x10ffff ? String.fromCodePoint(code) : whole;
-  });
-}
-
 /** Names come with HTML entities from the older endpoints, and with `<em>` from the search. */
-export const plainName = (value: LooseValue): string => plainText(textOf(value).replace(/<\/?em>/g, ""));
+export const plainName = (value: LooseValue): string => decodeEntities(textOf(value).replace(/<\/?em>/g, ""));
 
 /** An object with these properties left out where they are undefined or "". */
 export function compact<T extends object>(value: T): { [K in keyof T]?: Exclude<T[K], undefined> } & object {

@@ -2,10 +2,11 @@ import { Type } from "@sinclair/typebox";
 import { AppError, isAppError } from "../../core/errors.ts";
 import type { Lyric, Song } from "../../core/types.ts";
 import { decode } from "../decode.ts";
+import { decodeEntities, formatLrc, formatTime, formatWords, type LrcWord } from "../lrc.ts";
 import type { Call } from "../source.ts";
 import { BROWSER, type KgClient, queryText, refusal } from "./client.ts";
 import { decryptKrc, isKrc } from "./crypto.ts";
-import { Loose, numberOf, plainText, textOf } from "./fields.ts";
+import { Loose, numberOf, textOf } from "./fields.ts";
 
 const SearchReply = Type.Object({
   status: Loose,
@@ -98,14 +99,7 @@ export function readLyric(bytes: Uint8Array): Lyric | string {
   if (isKrc(bytes)) return parseKrc(decryptKrc(bytes));
   const text = new TextDecoder().decode(bytes).replace(/\r\n?/g, "\n").trim();
   if (!/\[\d+:\d+/.test(text)) throw new AppError("upstream_changed", "歌词获取失败: 无法识别的歌词格式");
-  return plainText(text);
-}
-
-/** `mm:ss.mmm`, minutes beyond 99 as they are. */
-export function timeTag(ms: number): string {
-  const minutes = String(Math.floor(ms / 60_000)).padStart(2, "0");
-  const seconds = String(Math.floor(ms / 1000) % 60).padStart(2, "0");
-  return `${minutes}:${seconds}.${String(ms % 1000).padStart(3, "0")}`;
+  return decodeEntities(text);
 }
 
 const LINE = /^\[(\d{1,9}),(\d{1,9})\](.*)$/;
@@ -119,7 +113,7 @@ const WORD = /<(-?\d{1,9}),(-?\d{1,9})(?:,-?\d{1,9})?>/g;
 export function parseKrc(krc: string): Lyric {
   const lyric: string[] = [];
   const lxlyric: string[] = [];
-  const tags: string[] = [];
+  const times: number[] = [];
   let languages: Languages = { translated: [], romanised: [] };
   for (const raw of krc.replace(/^\uFEFF/, "").split(/\r\n|\r|\n/)) {
     const language = /^\[language:([\w+/=-]*)\]/.exec(raw);
@@ -131,46 +125,44 @@ export function parseKrc(krc: string): Lyric {
     if (timed === null) {
       // Any other header stays; the file's own number is nobody's business.
       if (raw.trim() === "" || /^\[id:\$/.test(raw)) continue;
-      lyric.push(plainText(raw));
-      lxlyric.push(plainText(raw));
+      lyric.push(decodeEntities(raw));
+      lxlyric.push(decodeEntities(raw));
       continue;
     }
     const [, start, duration, rest = ""] = timed;
-    const tag = `[${timeTag(Number(start))}]`;
+    const timeMs = Number(start);
     const words = readWords(rest, Number(duration));
-    tags.push(tag);
-    lyric.push(tag + words.map((word) => word.text).join(""));
-    lxlyric.push(tag + words.map((word) => `<${word.offset},${word.duration}>${word.text}`).join(""));
+    times.push(timeMs);
+    lyric.push(formatLrc([{ timeMs, text: words.map((word) => word.text).join("") }]));
+    lxlyric.push(words.length === 0 ? formatTime(timeMs) : formatWords([{ timeMs, words }]));
   }
+  const timedLines = (lines: string[]) =>
+    formatLrc(times.flatMap((timeMs, index) => (lines[index]?.trim() ? [{ timeMs, text: lines[index] }] : [])));
   return {
     lyric: lyric.join("\n"),
-    tlyric: withTags(tags, languages.translated),
-    rlyric: withTags(tags, languages.romanised),
+    tlyric: timedLines(languages.translated),
+    rlyric: timedLines(languages.romanised),
     lxlyric: lxlyric.join("\n"),
   };
 }
 
-interface Word {
-  offset: number;
-  duration: number;
-  text: string;
-}
-
-/** The player matches no negative number, and wants a tag before every word. */
-function readWords(text: string, lineDuration: number): Word[] {
+/** The player wants a tag before every word. */
+function readWords(text: string, lineDurationMs: number): LrcWord[] {
   const tags = [...text.matchAll(WORD)];
   const [first] = tags;
-  if (first === undefined) return text === "" ? [] : [{ offset: 0, duration: lineDuration, text: plainText(text) }];
-  const words: Word[] = [];
+  if (first === undefined) {
+    return text === "" ? [] : [{ offsetMs: 0, durationMs: lineDurationMs, text: decodeEntities(text) }];
+  }
+  const words: LrcWord[] = [];
   if (first.index > 0) {
-    words.push({ offset: 0, duration: Math.max(0, Number(first[1])), text: plainText(text.slice(0, first.index)) });
+    words.push({ offsetMs: 0, durationMs: Number(first[1]), text: decodeEntities(text.slice(0, first.index)) });
   }
   tags.forEach((tag, index) => {
     const end = tags[index + 1]?.index ?? text.length;
     words.push({
-      offset: Math.max(0, Number(tag[1])),
-      duration: Math.max(0, Number(tag[2])),
-      text: plainText(text.slice(tag.index + tag[0].length, end)),
+      offsetMs: Number(tag[1]),
+      durationMs: Number(tag[2]),
+      text: decodeEntities(text.slice(tag.index + tag[0].length, end)),
     });
   });
   return words;
@@ -192,7 +184,7 @@ function readLanguages(base64: string): Languages {
     const file = decode(LanguageFile, JSON.parse(Buffer.from(base64, "base64").toString("utf8")), "kg");
     for (const { type, lyricContent } of file.content) {
       if (numberOf(type) === 0) found.romanised = lyricContent.map(joinSyllables);
-      if (numberOf(type) === 1) found.translated = lyricContent.map((pieces) => plainText(pieces.join("")));
+      if (numberOf(type) === 1) found.translated = lyricContent.map((pieces) => decodeEntities(pieces.join("")));
     }
   } catch {
     return found;
@@ -205,6 +197,3 @@ function joinSyllables(pieces: string[]): string {
   const joined = pieces.join("");
   return (joined.includes(" ") ? joined : pieces.map((piece) => piece.trim()).join(" ")).replace(/ {2,}/g, " ");
 }
-
-const withTags = (tags: string[], lines: string[]): string =>
-  tags.flatMap((tag, index) => (lines[index]?.trim() ? [tag + lines[index]] : [])).join("\n");
