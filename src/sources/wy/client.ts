@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import { Type } from "@sinclair/typebox";
+import { type TSchema, Type } from "@sinclair/typebox";
 import type { Config } from "../../config/schema.ts";
 import { AppError, type ErrorKind } from "../../core/errors.ts";
 import type { HttpReply } from "../../net/fetch.ts";
@@ -34,12 +34,14 @@ export interface EapiOptions {
   cookie?: string;
   /** `code`s that are no failure, besides 200. */
   accept?: number[];
+  /** Bytes of reply at most. */
+  maxBytes?: number;
 }
 
 /** Every way of asking NetEase. Each throws AppError `upstream_*` unless the platform answers with code 200. */
 export interface WyClient {
-  /** @param path begins with `/api/`. */
-  eapi(path: string, payload: object, call: Call, options?: EapiOptions): Promise<Exchange>;
+  /** @param path begins with `/api/`. @param payload an object, or the JSON text itself. */
+  eapi(path: string, payload: object | string, call: Call, options?: EapiOptions): Promise<Exchange>;
   /** @param path begins with `/weapi/`; `csrf_token` is added to the payload. */
   weapi(path: string, payload: object, call: Call): Promise<Exchange>;
   /** @param path begins with `/api/`. */
@@ -47,9 +49,16 @@ export interface WyClient {
 }
 
 export function createWyClient(deps: Pick<SourceDeps<unknown>, "http" | "random">): WyClient {
-  async function post(url: string, form: Record<string, string>, headers: Record<string, string>, call: Call) {
+  async function post(
+    url: string,
+    form: Record<string, string>,
+    headers: Record<string, string>,
+    call: Call,
+    maxBytes?: number,
+  ) {
     return deps.http({
       url,
+      ...(maxBytes === undefined ? {} : { maxBytes }),
       method: "POST",
       headers: { ...headers, "Content-Type": FORM },
       body: Object.entries(form)
@@ -68,8 +77,14 @@ export function createWyClient(deps: Pick<SourceDeps<unknown>, "http" | "random"
         Cookie: options.cookie ?? cookieOf(call),
         "User-Agent": options.userAgent ?? userAgentOf(call, deps.random),
       };
-      const params = eapiParams(path, JSON.stringify(payload));
-      const reply = await post(`${base}/eapi/${path.slice("/api/".length)}`, { params }, headers, call);
+      const params = eapiParams(path, typeof payload === "string" ? payload : JSON.stringify(payload));
+      const reply = await post(
+        `${base}/eapi/${path.slice("/api/".length)}`,
+        { params },
+        headers,
+        call,
+        options.maxBytes,
+      );
       return { reply, body: accepted(reply, call, options.accept) };
     },
     async weapi(path, payload, call) {
@@ -138,6 +153,9 @@ function refusal(answer: { code: number; message?: unknown; msg?: unknown }, cal
   const shown = typeof reason === "string" ? reason.slice(0, 100) : `平台返回错误 ${upstreamCode}`;
   return new AppError("upstream_refused", `${NAME}: ${shown}`, { upstreamCode });
 }
+
+/** What the platform may leave out or send as null. */
+export const maybe = <T extends TSchema>(schema: T) => Type.Optional(Type.Union([schema, Type.Null()]));
 
 export function cookieOf(call: Call): string {
   return call.account?.credentials["cookie"] ?? "";

@@ -3,7 +3,7 @@ import { AppError } from "../../core/errors.ts";
 import type { PlayableUrl, Quality } from "../../core/types.ts";
 import { decode } from "../decode.ts";
 import type { Call, SourceDeps, UrlRequest } from "../source.ts";
-import { accepted, checkId, cookieOf, NAME, type WyClient, type WyConfig } from "./client.ts";
+import { accepted, checkId, cookieOf, maybe, NAME, type WyClient, type WyConfig } from "./client.ts";
 
 /** `level` of each quality. Guests get up to exhigh, VIP up to hires, super VIP the rest. */
 export const LEVELS = {
@@ -32,18 +32,15 @@ export const QUALITY_ALIASES: Record<string, Quality> = {
 /** Seconds for which an address lives when the reply does not say. */
 const LIFETIME = 1200;
 
-const nullable = <T extends ReturnType<typeof Type.String | typeof Type.Number>>(schema: T) =>
-  Type.Optional(Type.Union([schema, Type.Null()]));
-
 /** One item of `data`. Recorded: `wy/01-url-128k`. */
 const Item = Type.Object({
   url: Type.Union([Type.String(), Type.Null()]),
-  level: nullable(Type.String()),
-  code: nullable(Type.Number()),
-  fee: nullable(Type.Number()),
-  expi: nullable(Type.Number()),
-  size: nullable(Type.Number()),
-  type: nullable(Type.String()),
+  level: maybe(Type.String()),
+  code: maybe(Type.Number()),
+  fee: maybe(Type.Number()),
+  expi: maybe(Type.Number()),
+  size: maybe(Type.Number()),
+  type: maybe(Type.String()),
   freeTrialInfo: Type.Optional(Type.Unknown()),
 });
 type Item = Static<typeof Item>;
