@@ -210,7 +210,9 @@ export function createChain(options: ChainOptions): Chain {
       while (background.size > 0) await Promise.all(background);
       await Promise.all(
         links.map((link) =>
-          link.tier.close().catch((error) => options.log.warn("cache tier did not close", { tier: link.tier.name, error })),
+          link.tier
+            .close()
+            .catch((error) => options.log.warn("cache tier did not close", { tier: link.tier.name, error })),
         ),
       );
     },

@@ -43,7 +43,10 @@ export function encodeEnvelope(envelope: Envelope): string {
   };
   if ("failure" in content) {
     const { kind, message, upstreamCode } = content.failure;
-    return JSON.stringify({ ...head, n: { k: kind, m: message, ...(upstreamCode === undefined ? {} : { c: upstreamCode }) } });
+    return JSON.stringify({
+      ...head,
+      n: { k: kind, m: message, ...(upstreamCode === undefined ? {} : { c: upstreamCode }) },
+    });
   }
   return JSON.stringify({ ...head, d: content.value });
 }

@@ -134,11 +134,13 @@ export function openCacheTable(db: Database, now: () => number): CacheTable {
 
   /** Runs statements that return the bytes of what they dropped, and keeps the totals right. */
   const dropping = (work: () => { bytes: number }[]) =>
-    db.transaction(() => {
-      const gone = work();
-      if (gone.length > 0) addTotals.run(-gone.length, -gone.reduce((sum, row) => sum + row.bytes, 0));
-      return gone.length;
-    }).immediate();
+    db
+      .transaction(() => {
+        const gone = work();
+        if (gone.length > 0) addTotals.run(-gone.length, -gone.reduce((sum, row) => sum + row.bytes, 0));
+        return gone.length;
+      })
+      .immediate();
 
   const applyAll = db.transaction((changes: ReadonlyMap<string, Change>, touched: ReadonlyMap<bigint, number>) => {
     let rows = 0;

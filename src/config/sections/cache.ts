@@ -57,7 +57,11 @@ const heal = group(
     enable: key(bool(true), "启用", "use it"),
     min_gap: key(seconds(1), "小于此间隔视为重复请求（秒）", "sooner is a mere repeat (seconds)"),
     window: key(seconds(10), "大于此间隔视为正常重播（秒）", "later is a mere replay (seconds)"),
-    cool_down: key(seconds(60), "同一首歌两次更换的最小间隔（秒）", "least time between two renewals of a song (seconds)"),
+    cool_down: key(
+      seconds(60),
+      "同一首歌两次更换的最小间隔（秒）",
+      "least time between two renewals of a song (seconds)",
+    ),
     per_client: key(count(6, 0, 10_000), "每客户端每分钟上限", "renewals per client and minute"),
     total: key(count(60, 0, 100_000), "全部客户端每分钟上限", "renewals per minute, all clients"),
     mark: key(seconds(600), "避开失效来源的时间（秒）", "how long the route that gave it is avoided (seconds)"),
@@ -151,7 +155,9 @@ export const cacheSection = group("缓存", "cache", {
   refreshes: key(count(8, 0, 1000), "同时进行的后台更新数", "background renewals at a time"),
   breaker: group("缓存层故障时的退避", "back-off from a tier that fails", {
     failures: key(count(2, 1, 1000), "连续失败几次后停用", "failures in a row that take it out", { restart: true }),
-    base: key(milliseconds(500, 1), "首次重试前的间隔（毫秒）", "pause before the first new try (ms)", { restart: true }),
+    base: key(milliseconds(500, 1), "首次重试前的间隔（毫秒）", "pause before the first new try (ms)", {
+      restart: true,
+    }),
     max: key(milliseconds(30_000, 1), "最长间隔（毫秒）", "longest pause (ms)", { restart: true }),
   }),
   warm_gap: key(milliseconds(500), "预热时请求的最小间隔（毫秒）", "least gap between requests while warming (ms)"),
