@@ -287,8 +287,11 @@ export function createSqliteTier(options: SqliteOptions): SqliteTier {
         if (after === undefined) break;
         await Bun.sleep(0);
       }
-      using((open) => open.announce(prefix), undefined);
       return dropped;
+    },
+
+    async announce(prefix) {
+      using((open) => open.announce(prefix), undefined);
     },
   };
 }

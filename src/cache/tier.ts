@@ -33,4 +33,6 @@ export interface CacheTier {
   prune?(): Promise<number>;
   /** Drops every key that begins with `prefix`. @returns how many entries went. */
   deletePrefix?(prefix: string): Promise<number>;
+  /** Tells the other processes that share this tier to drop what they keep nearer to themselves. */
+  announce?(prefix: string): Promise<void>;
 }
