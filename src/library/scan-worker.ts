@@ -1,0 +1,77 @@
+/// <reference lib="webworker" />
+import { join } from "node:path";
+import { readTrack } from "./read.ts";
+import type { FromWorker, ReadOrder, ScanOrder, ToWorker } from "./scan-protocol.ts";
+import type { FileState } from "./track.ts";
+import { codeOf, walk } from "./walk.ts";
+
+/** Runs in a worker: walks, offers what it finds in batches, and reads what the main thread wants of each. */
+
+const PARALLEL = 8;
+const FILE_DEADLINE_MS = 15_000;
+
+declare const self: Worker;
+
+let answer: ((order: ReadOrder) => void) | undefined;
+
+self.onmessage = (event: MessageEvent<ToWorker>) => {
+  const order = event.data;
+  if (order.type === "read") answer?.(order);
+  else {
+    scan(order).catch((error: unknown) => post({ type: "failed", reason: codeOf(error) }));
+  }
+};
+
+function post(message: FromWorker): void {
+  self.postMessage(message);
+}
+
+async function scan(order: ScanOrder): Promise<void> {
+  const files = walk({
+    roots: order.roots,
+    extensions: new Set(order.extensions),
+    followOutside: order.followOutside,
+    maxFiles: order.maxFiles,
+    onProblem: (root, path, reason) => post({ type: "problem", root, path, reason }),
+  });
+  let number = 0;
+  let batch: FileState[] = [];
+  for (;;) {
+    const next = await files.next();
+    if (!next.done) batch.push(next.value);
+    if (batch.length >= order.batch || (next.done && batch.length > 0)) {
+      await offer(order, number++, batch);
+      batch = [];
+    }
+    if (next.done) {
+      post({ type: "done", ...next.value });
+      return;
+    }
+  }
+}
+
+/** One batch at a time: the main thread's answer is the brake. */
+async function offer(order: ScanOrder, batch: number, files: FileState[]): Promise<void> {
+  const answered = new Promise<ReadOrder>((resolve) => {
+    answer = resolve;
+  });
+  post({ type: "offer", batch, files });
+  const { wanted } = await answered;
+  const message: Extract<FromWorker, { type: "read" }> = { type: "read", batch, tracks: [], bad: [] };
+  const queue = [...wanted];
+  const work = async () => {
+    for (let at = queue.shift(); at !== undefined; at = queue.shift()) {
+      const file = files[at];
+      if (file === undefined) continue;
+      try {
+        const path = join(order.roots[file.root] ?? "", file.path);
+        const options = { coverMaxBytes: order.coverMaxBytes, deadlineMs: FILE_DEADLINE_MS };
+        message.tracks.push({ at, data: await readTrack(path, file.side, options) });
+      } catch (error) {
+        message.bad.push({ at, reason: error instanceof Error ? error.message.slice(0, 200) : String(error) });
+      }
+    }
+  };
+  await Promise.all(Array.from({ length: PARALLEL }, work));
+  if (wanted.length > 0) post(message);
+}
