@@ -46,6 +46,7 @@ export interface QuotaVerdict {
 export interface Keys {
   /** In constant time. Expired keys are found too: see `isExpired`. */
   find(presented: string): RequestKey | undefined;
+  byName(name: string): RequestKey | undefined;
   isExpired(key: RequestKey): boolean;
   /** Counts one request of this key. */
   charge(key: RequestKey): QuotaVerdict | undefined | Promise<QuotaVerdict | undefined>;
@@ -84,6 +85,7 @@ export function createKeys({ db, configured, shared, now = Date.now }: KeysDeps)
   const minute = createQuota(MINUTE);
   const day = createQuota(DAY);
   let all: RequestKey[] = [];
+  let names = new Map<string, RequestKey>();
   let values = configured;
   const used = new Set<RequestKey>();
 
@@ -113,6 +115,7 @@ export function createKeys({ db, configured, shared, now = Date.now }: KeysDeps)
     for (const row of db.query<Row, []>("SELECT * FROM access_keys ORDER BY created_at, name").all()) {
       enter(new Uint8Array(row.digest), fromRow(row));
     }
+    names = new Map(all.map((key) => [key.name, key]));
     const ids = new Set(all.map((key) => key.id));
     for (const { id } of before) {
       if (ids.has(id)) continue;
@@ -155,6 +158,7 @@ export function createKeys({ db, configured, shared, now = Date.now }: KeysDeps)
 
   return {
     find: (presented) => (presented.length > MAX_PRESENTED ? undefined : index.find(presented)),
+    byName: (name) => names.get(name),
     isExpired: (key) => key.expiresAt !== undefined && key.expiresAt <= now(),
     charge(key) {
       key.usedAt = now();

@@ -36,19 +36,18 @@ interface Row {
 export function createSecret({ db, name, rotateMs, keepMs, fixed, now = Date.now }: SecretOptions): RotatingSecret {
   let secrets: Uint8Array[] = [];
 
+  const stored = () =>
+    db
+      .query<Row, [string]>("SELECT created_at, value FROM access_secrets WHERE name = ? ORDER BY created_at DESC")
+      .all(name);
+
   function load(): void {
     if (fixed !== undefined && fixed !== "") {
       secrets = [new TextEncoder().encode(fixed)];
       return;
     }
-    const rows = db
-      .query<Row, [string]>("SELECT created_at, value FROM access_secrets WHERE name = ? ORDER BY created_at DESC")
-      .all(name);
-    const newest = rows[0];
-    if (newest === undefined || newest.created_at + rotateMs <= now()) {
-      add();
-      return load();
-    }
+    if ((stored()[0]?.created_at ?? 0) + rotateMs <= now()) add();
+    const rows = stored();
     // One verifies while anything that it signed can be alive: until its successor is `keepMs` old.
     const good = rows.filter((_, index) => index === 0 || (rows[index - 1]?.created_at ?? 0) + keepMs > now());
     secrets = good.map((row) => new Uint8Array(row.value));

@@ -4,9 +4,9 @@ import type { RotatingSecret } from "./secrets.ts";
 export interface SignedLinksDeps {
   secret: RotatingSecret;
   /** Life of a link, in seconds. */
-  lifetimeSeconds: number;
+  lifetimeSeconds: () => number;
   /** By how much the clocks of two instances may differ, in seconds. */
-  skewSeconds: number;
+  skewSeconds: () => number;
   now?: () => number;
 }
 
@@ -41,14 +41,14 @@ export function createSignedLinks({
       if (key === undefined) return path;
       const mark = path.indexOf("?");
       const [name, query] = mark === -1 ? [path, ""] : [path.slice(0, mark), path.slice(mark + 1)];
-      const expires = String(Math.floor(now() / 1000) + lifetimeSeconds);
+      const expires = String(Math.floor(now() / 1000) + lifetimeSeconds());
       const token = Buffer.from(tag(key, name, canonicalQuery(query).rest, expires)).toString("base64url");
       return `${name}?${query === "" ? "" : `${query}&`}t=${token}&e=${expires}`;
     },
     verify(path, query) {
       const { rest, t, e } = canonicalQuery(query.startsWith("?") ? query.slice(1) : query);
       if (t === undefined || e === undefined || !/^\d{1,12}$/.test(e) || !/^[\w-]{22}$/.test(t)) return false;
-      if (Number(e) + skewSeconds < now() / 1000) return false;
+      if (Number(e) + skewSeconds() < now() / 1000) return false;
       const given = Buffer.from(t, "base64url");
       if (given.length !== TAG_BYTES) return false;
       let good = false;
