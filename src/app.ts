@@ -1,26 +1,39 @@
 import { hostname } from "node:os";
 import { join, resolve } from "node:path";
+import { createAccess } from "./access/access.ts";
+import { createAddressStore } from "./cache/adapters.ts";
+import { createCache } from "./cache/index.ts";
 import { renderScript } from "./client-script/render.ts";
 import type { Config } from "./config/schema.ts";
 import { loadConfig } from "./config/store.ts";
 import { AppError } from "./core/errors.ts";
 import { isSourceId, type SourceId } from "./core/types.ts";
 import { baseUrl } from "./http/base-url.ts";
+import { contextOf } from "./http/context.ts";
+import { createFastLane } from "./http/fast-lane.ts";
 import { landingPage } from "./http/pages/landing.ts";
+import { createAccessGate } from "./http/plugins/access.ts";
+import { createAnswerHeaders } from "./http/plugins/answer-headers.ts";
 import { docsRoutes, openApi } from "./http/routes/docs.ts";
+import { gcspRoutes } from "./http/routes/gcsp.ts";
 import { composeRoutes } from "./http/routes/index.ts";
+import { localRoutes } from "./http/routes/local.ts";
 import { musicRoutes } from "./http/routes/music.ts";
 import { opsRoutes } from "./http/routes/ops.ts";
 import { queryRoutes } from "./http/routes/query.ts";
 import { rootRoutes } from "./http/routes/root.ts";
 import { scriptRoutes } from "./http/routes/script.ts";
 import { createHandler } from "./http/server.ts";
+import { createLibrary } from "./library/index.ts";
 import { createHttpClient } from "./net/fetch.ts";
+import { openDatabase } from "./ops/database.ts";
 import { runHealthChecks } from "./ops/health.ts";
 import { createLogger, type RootLogger } from "./ops/log.ts";
 import { createMetrics } from "./ops/metrics.ts";
 import { createCatalog } from "./resolve/catalog.ts";
 import { musicInfoOf, songFromInfo } from "./resolve/music-info.ts";
+import { createCatalogCache } from "./resolve/stored.ts";
+import type { AccountRunner } from "./resolve/track.ts";
 import { createTrackResolver, qualityOf } from "./resolve/track.ts";
 import { createSources } from "./sources/index.ts";
 import { startListener } from "./tls/listener.ts";
@@ -45,6 +58,8 @@ export interface AppPlace {
   version: string;
   defaultText: string;
   environment: Record<string, string | undefined>;
+  /** Addresses of the workers, made by the entry file: compiled, they are known only there. */
+  workers: { libraryScan: string };
 }
 
 export async function openApp(place: AppPlace): Promise<App> {
@@ -55,7 +70,7 @@ export async function openApp(place: AppPlace): Promise<App> {
     defaultText: place.defaultText,
     environment: place.environment,
   });
-  let { config } = loaded;
+  const { config } = loaded;
   const log = createLogger({
     level: config.common.debug_mode ? "debug" : "info",
     format: config.common.log_format,
@@ -73,29 +88,36 @@ export async function openApp(place: AppPlace): Promise<App> {
       ? { proxy: { http: config.common.proxy.http_value, https: config.common.proxy.https_value } }
       : {}),
   });
+  const db = openDatabase(join(dataDir, "lx.db"), log);
+  const cache = createCache({ config: () => config.common.cache, databasePath: join(dataDir, "cache.db"), log });
+  const access = await createAccess({
+    db,
+    log,
+    config: accessConfig(config),
+    prefix: config.common.cache.redis.key_prefix,
+  });
+  const gate = createAccessGate({
+    access,
+    gcspPath: () => (config.module.gcsp.enable ? config.module.gcsp.path : undefined),
+  });
+  const library = createLibrary({
+    db,
+    log,
+    config: config.common.local_music,
+    dataDir,
+    startWorker: () => new Worker(place.workers.libraryScan),
+  });
+
   const sources = createSources(config.module, { http, log, now: Date.now, random: Math.random });
   const enabled = (source: SourceId) => config.module[source].enable;
   const totalDeadlineMs = () => config.common.upstream.total_deadline * 1000;
-  const catalog = createCatalog({
-    sources,
-    enabled,
-    run: (_source, need, work) => work({ signal: need.signal, step: need.step }),
-    cache: {
-      through: async (_request, load) => ({ value: await load(), status: "miss", expiresAt: Number.POSITIVE_INFINITY }),
-    },
-    totalDeadlineMs,
-  });
+  const run: AccountRunner = (_source, need, work) => work({ signal: need.signal, step: need.step });
+  const catalog = createCatalog({ sources, enabled, run, cache: createCatalogCache(cache), totalDeadlineMs });
   const track = createTrackResolver({
     sources,
     enabled,
-    run: (_source, need, work) => work({ signal: need.signal, step: need.step }),
-    cache: {
-      peek: () => undefined,
-      through: async (_request, load) => {
-        const value = await load(new Set());
-        return { value, status: "miss", expiresAt: Date.now() + (value.lifetimeSeconds ?? 3600) * 750 };
-      },
-    },
+    run,
+    cache: createAddressStore(cache),
     nearby: [],
     songOf: async (source, songId, _info, ask) => (await catalog.info(source, songId, { bypass: false, ...ask })).value,
     musicInfoOf,
@@ -111,8 +133,8 @@ export async function openApp(place: AppPlace): Promise<App> {
     qualityOf: (source: SourceId, word: string) => qualityOf(sources.get(source), word),
     normalizeId: (source: SourceId, songId: string) => normalizeId(sources.get(source)?.normalizeId, songId),
     enabled: (source: string) => isSourceId(source) && enabled(source),
-    ownLink: (path: string) => path,
-    mayAsk: () => undefined,
+    ownLink: gate.ownLink,
+    mayAsk: gate.mayAsk,
     stepsOf: () => undefined,
   };
   const base = (request: Request, trusted: boolean) =>
@@ -132,7 +154,9 @@ export async function openApp(place: AppPlace): Promise<App> {
             title: config.common.download_config.name,
             intro: config.common.download_config.intro,
             version: place.version,
-            scriptUrl: config.common.allow_download_script ? `${base(request, false)}/script` : undefined,
+            scriptUrl: config.common.allow_download_script
+              ? `${base(request, contextOf(request).peer.forwarded)}/script`
+              : undefined,
             needsKey: config.security.key.enable,
             sources: [...sources.values()].map((source) => ({
               name: source.name,
@@ -144,25 +168,41 @@ export async function openApp(place: AppPlace): Promise<App> {
       opsRoutes({ version: place.version, startedAt, metrics, ready: () => runHealthChecks([]) }),
       scriptRoutes({
         settings: () => ({ allowed: config.common.allow_download_script, ...config.common.download_config }),
-        keyGood: () => true,
+        keyGood: gate.scriptKeyGood,
         baseUrl: base,
         render: (url, key) => renderScript({ ...config.common.download_config, url, key }),
       }),
+      gcspRoutes({
+        settings: () => config.module.gcsp,
+        now: Date.now,
+        url: async (source, songId, quality, request) => {
+          const { peer } = contextOf(request);
+          const id = music.normalizeId(source, songId);
+          return (
+            await track.url({
+              source,
+              songId: id,
+              quality,
+              client: peer.address,
+              bypass: false,
+              signal: request.signal,
+            })
+          ).address;
+        },
+      }),
+      localRoutes({ library, authorise: () => undefined }),
       queryRoutes(music),
       musicRoutes(music),
     ],
     log,
   );
+  const pages = ["", "docs"];
+  const answerHeaders = createAnswerHeaders(config.security.cors, { hsts: config.common.ssl_info.hsts, pages });
   const handle = createHandler({
     routes,
-    access: {
-      check: (_request, _path, address) => ({
-        peer: { address, loopback: true, forwarded: false },
-        role: "none",
-        authorised: true,
-      }),
-    },
-    headers: { forAnswer: () => ({ "x-content-type-options": "nosniff" }), preflight: () => undefined },
+    access: gate,
+    fastLane: createFastLane(music),
+    headers: answerHeaders,
     observer: metrics,
     log,
     debug: () => config.common.debug_mode,
@@ -172,7 +212,7 @@ export async function openApp(place: AppPlace): Promise<App> {
   return {
     config: () => config,
     log,
-    setupToken: undefined,
+    setupToken: access.admin.setupToken?.(),
     scriptQuery: () =>
       config.security.key.enable ? `?key=${encodeURIComponent(config.security.key.values[0] ?? "")}` : "",
     async start() {
@@ -184,13 +224,17 @@ export async function openApp(place: AppPlace): Promise<App> {
         maxBodyBytes: 128 << 20,
         log,
       });
+      library.start();
       if (loaded.created) log.info("wrote the default config", { file: loaded.file });
       return listener.addresses;
     },
     async close() {
       await listener?.stop(config.common.shutdown_deadline * 1000);
+      await library.close();
+      await access.close();
+      await cache.close();
+      db.close();
       await log.flush();
-      config = loaded.config;
     },
   };
 }
@@ -202,4 +246,8 @@ function normalizeId(normalize: ((id: string) => string) | undefined, songId: st
   if (songId === "" || songId.length > MAX_ID || /[\p{Cc}]/u.test(songId))
     throw new AppError("invalid_request", "请求参数有错");
   return normalize?.(songId) ?? songId;
+}
+
+function accessConfig(config: Config) {
+  return { security: config.security, reverse_proxy: config.common.reverse_proxy };
 }

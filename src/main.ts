@@ -7,6 +7,7 @@ import { serveCommand } from "./cli/serve.ts";
 import { versionCommand } from "./cli/version.ts";
 
 const environment = { ...process.env };
+const workers = { libraryScan: new URL("./library/scan-worker.ts", import.meta.url).href };
 
 process.exitCode = await runCli(
   [
@@ -23,6 +24,7 @@ process.exitCode = await runCli(
     openApp: (place) =>
       openApp({
         ...place,
+        workers,
         version,
         defaultText: String(defaultText),
         environment: { ...environment, ...place.overrides },

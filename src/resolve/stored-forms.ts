@@ -2,7 +2,6 @@ import { type Static, type TSchema, Type } from "@sinclair/typebox";
 import { TypeCompiler } from "@sinclair/typebox/compiler";
 import type { Codec } from "../cache/parsed.ts";
 import { QUALITIES, SOURCE_IDS, type Song } from "../core/types.ts";
-import type { StoredAddress } from "./track.ts";
 
 /** The common forms as they lie in the cache: what comes back is checked like everything from outside. */
 
@@ -111,8 +110,6 @@ const FORMS = {
   }),
 };
 
-const address = Type.Object({ url: text, quality, lifetimeSeconds: optional(Type.Number()), route: text });
-
 export type StoredForm = keyof typeof FORMS;
 export type StoredValue<F extends StoredForm> = Static<(typeof FORMS)[F]>;
 
@@ -126,12 +123,6 @@ function codec<T extends TSchema>(schema: T): Codec<Static<T>> {
     },
   };
 }
-
-export const addressCodec: Codec<StoredAddress> = {
-  ...codec(address),
-  lifetimeSeconds: (value) => value.lifetimeSeconds,
-  route: (value) => value.route,
-};
 
 /** One codec per form; a key is always read with the same one. */
 export const CODECS: { [F in StoredForm]: Codec<StoredValue<F>> } = {

@@ -1,3 +1,4 @@
+import type { StoredAddress } from "../cache/codecs.ts";
 import { AppError, isAppError, toAppError } from "../core/errors.ts";
 import {
   type MusicInfo,
@@ -42,16 +43,6 @@ export interface TrackAnswer {
   /** Unix seconds until which the address plays; undefined = no known end. */
   expiresAt?: number;
   cacheStatus: string;
-}
-
-/** What is stored of an address. */
-export interface StoredAddress {
-  url: string;
-  quality: Quality;
-  /** Seconds of the platform's own life; absent = no known end. */
-  lifetimeSeconds?: number;
-  /** Who gave it: "kg", or "script:<name>". */
-  route: string;
 }
 
 export interface Cached<T> {
@@ -124,7 +115,7 @@ export interface TrackResolver {
    *   `upstream_*` when every step answered and none had it.
    */
   url(request: TrackRequest): Promise<TrackAnswer>;
-  /** The answer when it is in memory already. */
+  /** The answer when it is in memory already; the same object for the same hit. */
   peek(source: SourceId, songId: string, quality: Quality, client: string): TrackAnswer | undefined;
 }
 
@@ -152,7 +143,7 @@ export function createTrackResolver(deps: TrackDeps): TrackResolver {
       const near = deps.nearby.length === 0 ? undefined : nearbyAnswer(request);
       if (near !== undefined) return near;
       const hit = deps.cache.peek(source, songId, quality, client);
-      return hit === undefined ? undefined : answerOf(hit);
+      return hit === undefined ? undefined : answerOfHit(hit);
     },
 
     async url(request) {
@@ -171,6 +162,18 @@ export function createTrackResolver(deps: TrackDeps): TrackResolver {
       return answerOf(stored);
     },
   };
+}
+
+/** Answers of hits, by the cache's own answer object: a hot address is made into an answer once. */
+const madeOfHits = new WeakMap<Cached<StoredAddress>, TrackAnswer>();
+
+function answerOfHit(stored: Cached<StoredAddress>): TrackAnswer {
+  let answer = madeOfHits.get(stored);
+  if (answer === undefined) {
+    answer = Object.freeze(answerOf(stored));
+    madeOfHits.set(stored, answer);
+  }
+  return answer;
 }
 
 /** A fresh answer tells when it leaves our cache; a hit tells the platform's own end, as the original does. */

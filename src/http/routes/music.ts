@@ -5,7 +5,7 @@ import type { Ask, Catalog } from "../../resolve/catalog.ts";
 import { decodeMusicInfo } from "../../resolve/music-info.ts";
 import type { Cached, TrackAnswer, TrackResolver } from "../../resolve/track.ts";
 import { contextOf, type RequestContext } from "../context.ts";
-import { ok, pageOf } from "../schema.ts";
+import { json, ok, pageOf } from "../schema.ts";
 import { collectionForm, commentForm, mvForm, pageForm, songForm } from "./forms.ts";
 
 export interface MusicDeps {
@@ -17,7 +17,7 @@ export interface MusicDeps {
   normalizeId: (source: SourceId, songId: string) => string;
   enabled: (source: string) => boolean;
   /** Signs an address of ours when its reader will need that. */
-  ownLink: (path: string, context: RequestContext) => string;
+  ownLink: (path: string) => string;
   /** The quality may be asked with this key. @throws AppError `forbidden` */
   mayAsk: (context: RequestContext, source: SourceId, quality?: Quality) => void;
   /** A recorder for the steps of this request. */
@@ -227,24 +227,23 @@ async function answerUrl(
     step: deps.stepsOf(context),
   });
   context.cacheStatus = answer.cacheStatus;
-  return urlResponse(deps, answer, where.quality, context);
+  return json(urlBody(deps, answer, where.quality));
 }
 
-/** The success answer of `/url`; also used by the fast lane. */
-export function urlResponse(
-  deps: Pick<MusicDeps, "ownLink">,
-  answer: TrackAnswer,
-  target: string,
-  context: RequestContext,
-): Response {
-  const address = answer.address.startsWith("/") ? deps.ownLink(answer.address, context) : answer.address;
-  return ok(address, {
-    cache: answer.cached,
-    quality: { target, result: answer.quality },
-    expire: { time: answer.expiresAt ?? null, canExpire: answer.expiresAt !== undefined },
-    localfile: answer.nearby === "library" || answer.nearby === "audio",
-    ...(answer.nearby === "webdav" ? { webdav: true } : {}),
-  });
+/** The success answer of `/url`; `target` is the word that was asked for. */
+export function urlBody(deps: Pick<MusicDeps, "ownLink">, answer: TrackAnswer, target: string): object {
+  return {
+    code: 0,
+    msg: "success",
+    data: answer.address.startsWith("/") ? deps.ownLink(answer.address) : answer.address,
+    extra: {
+      cache: answer.cached,
+      quality: { target, result: answer.quality },
+      expire: { time: answer.expiresAt ?? null, canExpire: answer.expiresAt !== undefined },
+      localfile: answer.nearby === "library" || answer.nearby === "audio",
+      ...(answer.nearby === "webdav" ? { webdav: true } : {}),
+    },
+  };
 }
 
 /** `Cache-Control: no-cache` skips caches, for clients that were let in by a key (or when none is needed). */

@@ -32,7 +32,7 @@ export function queryRoutes(deps: MusicDeps) {
         return json({
           code: 200,
           message: "成功",
-          url: answer.address.startsWith("/") ? deps.ownLink(answer.address, context) : answer.address,
+          url: answer.address.startsWith("/") ? deps.ownLink(answer.address) : answer.address,
           quality: answer.quality,
           ekey: null,
           cache: {
