@@ -3,8 +3,6 @@ import type { TrackAnswer } from "../resolve/track.ts";
 import type { RequestContext } from "./context.ts";
 import { type MusicDeps, urlBody } from "./routes/music.ts";
 
-const JSON_HEADERS = { "content-type": "application/json; charset=utf-8" };
-
 /**
  * `/url/{source}/{songId}/{quality}` from memory, without the router: nine of ten requests of a busy server are these.
  * Anything unusual (escapes in the path, `no-cache`, other words for a quality, not in memory) is the router's.
@@ -12,7 +10,7 @@ const JSON_HEADERS = { "content-type": "application/json; charset=utf-8" };
 export function createFastLane(deps: Pick<MusicDeps, "track" | "normalizeId" | "mayAsk" | "ownLink">) {
   const bodies = new WeakMap<TrackAnswer, string>();
 
-  return (request: Request, path: string, context: RequestContext): Response | undefined => {
+  return (request: Request, path: string, context: RequestContext): string | undefined => {
     if (!path.startsWith("/url/") || request.method !== "GET" || path.includes("%")) return undefined;
     const [, , source = "", songId = "", quality = "", more] = path.split("/");
     if (more !== undefined || songId === "" || !isSourceId(source) || !isQuality(quality)) return undefined;
@@ -22,13 +20,12 @@ export function createFastLane(deps: Pick<MusicDeps, "track" | "normalizeId" | "
     if (answer === undefined) return undefined;
     context.cacheStatus = answer.cacheStatus;
     // An address of ours may need a signature of its own; the platforms' are the same for all.
-    if (answer.nearby !== undefined)
-      return new Response(JSON.stringify(urlBody(deps, answer, quality)), { headers: JSON_HEADERS });
+    if (answer.nearby !== undefined) return JSON.stringify(urlBody(deps, answer, quality));
     let body = bodies.get(answer);
     if (body === undefined) {
       body = JSON.stringify(urlBody(deps, answer, quality));
       bodies.set(answer, body);
     }
-    return new Response(body, { headers: JSON_HEADERS });
+    return body;
   };
 }

@@ -30,8 +30,8 @@ export interface RequestObserver {
 export interface HandlerDeps {
   routes: Pick<Elysia, "handle">;
   access: AccessGate;
-  /** Answers from memory without the router; undefined = the router's turn. */
-  fastLane?: ((request: Request, path: string, context: RequestContext) => Response | undefined) | undefined;
+  /** The JSON of an answer from memory, without the router; undefined = the router's turn. */
+  fastLane?: ((request: Request, path: string, context: RequestContext) => string | undefined) | undefined;
   /** Handlers that take whole paths with methods that the router does not know (WebDAV). */
   mounts?: { prefix: string; handle: (request: Request, context: RequestContext) => Promise<Response> }[];
   /** CORS and security headers for this request; also answers preflights. */
@@ -47,38 +47,90 @@ export interface HandlerDeps {
 /** Largest request target, as the original's server had it. */
 const MAX_TARGET = 8190;
 
-/** The pipeline around the routes: id, who asks, may they, answer, headers, metrics. Never throws, never shows a stack. */
-export function createHandler(deps: HandlerDeps): (request: Request, peerAddress: string) => Promise<Response> {
+/**
+ * The pipeline around the routes: id, who asks, may they, answer, headers, metrics. Never throws, never shows a stack.
+ * A hot answer is made at once, without a promise and with all its headers in one object: that is what most requests
+ * of a busy server are.
+ */
+export function createHandler(
+  deps: HandlerDeps,
+): (request: Request, peerAddress: string) => Response | Promise<Response> {
   const requestId = createRequestIds();
 
-  return async function handle(request, peerAddress) {
+  return function handle(request, peerAddress) {
     const startedAt = performance.now();
     const id = requestId(request.headers.get("x-request-id"));
     const path = pathOf(request.url);
-    let response: Response;
-    let extra: Record<string, string> | undefined;
-    let context: RequestContext | undefined;
+    const arrival: Arrival = { id, startedAt, path };
     try {
-      const pending = deps.access.check(request, path, peerAddress);
-      const decision = pending instanceof Promise ? await pending : pending;
-      extra = decision.headers;
-      context = makeContext(id, startedAt, decision);
-      setContext(request, context);
-      response =
-        decision.error === undefined
-          ? await route(deps, request, path, context)
-          : refuse(decision.error, path, context);
+      const decision = deps.access.check(request, path, peerAddress);
+      if (decision instanceof Promise) {
+        return decision
+          .then((later) => proceed(deps, request, arrival, later))
+          .catch((error) => fail(deps, request, arrival, error));
+      }
+      const answer = proceed(deps, request, arrival, decision);
+      return answer instanceof Promise ? answer.catch((error) => fail(deps, request, arrival, error)) : answer;
     } catch (error) {
-      response = failure(deps, error, path, id);
+      return fail(deps, request, arrival, error);
     }
-    return finish(deps, request, path, response, context, { id, startedAt, extra });
   };
+}
+
+interface Arrival {
+  id: string;
+  /** `performance.now()` */
+  startedAt: number;
+  path: string;
+}
+
+function proceed(
+  deps: HandlerDeps,
+  request: Request,
+  arrival: Arrival,
+  decision: AccessDecision,
+): Response | Promise<Response> {
+  const context = makeContext(arrival, decision);
+  if (decision.error !== undefined) {
+    setContext(request, context);
+    return finish(
+      deps,
+      request,
+      arrival,
+      errorResponse(decision.error, arrival.path, context.peer.address),
+      context,
+      decision.headers,
+    );
+  }
+  const hot = deps.fastLane?.(request, arrival.path, context);
+  if (hot !== undefined && !deps.debug()) return hotResponse(deps, request, arrival, hot, context, decision.headers);
+  setContext(request, context);
+  return route(deps, request, arrival.path, context).then((response) =>
+    finish(deps, request, arrival, response, context, decision.headers),
+  );
+}
+
+function hotResponse(
+  deps: HandlerDeps,
+  request: Request,
+  arrival: Arrival,
+  body: string,
+  context: RequestContext,
+  extra: Record<string, string> | undefined,
+): Response {
+  const headers: Record<string, string> = {
+    ...deps.headers.forAnswer(request, arrival.path),
+    ...extra,
+    "content-type": "application/json; charset=utf-8",
+    "x-request-id": arrival.id,
+  };
+  if (context.cacheStatus !== undefined) headers["cache-status"] = context.cacheStatus;
+  deps.observer?.finished(arrival.path, request.method, 200, performance.now() - arrival.startedAt);
+  return new Response(body, { headers });
 }
 
 async function route(deps: HandlerDeps, request: Request, path: string, context: RequestContext): Promise<Response> {
   if (request.url.length > MAX_TARGET + 256) throw new AppError("invalid_request", "请求地址过长");
-  const fast = deps.fastLane?.(request, path, context);
-  if (fast !== undefined) return fast;
   if (request.method === "OPTIONS") {
     const preflight = deps.headers.preflight(request);
     if (preflight !== undefined) return preflight;
@@ -107,10 +159,10 @@ async function withoutBody(response: Response): Promise<Response> {
   return new Response(null, { status: response.status, headers });
 }
 
-function makeContext(id: string, startedAt: number, decision: AccessDecision): RequestContext {
+function makeContext(arrival: Arrival, decision: AccessDecision): RequestContext {
   const context: RequestContext = {
-    id,
-    startedAt,
+    id: arrival.id,
+    startedAt: arrival.startedAt,
     peer: decision.peer,
     role: decision.role,
     authorised: decision.authorised,
@@ -118,10 +170,6 @@ function makeContext(id: string, startedAt: number, decision: AccessDecision): R
   if (decision.user !== undefined) context.user = decision.user;
   if (decision.keyName !== undefined) context.keyName = decision.keyName;
   return context;
-}
-
-function refuse(error: AppError, path: string, context: RequestContext): Response {
-  return errorResponse(error, path, context.peer.address);
 }
 
 /** The answer to a failure in the dialect of the path it happened on. */
@@ -135,28 +183,23 @@ export function errorResponse(error: unknown, path: string, address?: string): R
   return new Response(JSON.stringify(body), { status, headers });
 }
 
-function failure(deps: HandlerDeps, error: unknown, path: string, id: string): Response {
+function fail(deps: HandlerDeps, request: Request, arrival: Arrival, error: unknown): Response {
   const known = toAppError(error);
   if (known.kind === "internal" || known.kind === "storage_failed") {
-    deps.log.error("request failed", { id, path: path.slice(0, 200), error, detail: known.detail });
+    deps.log.error("request failed", { id: arrival.id, path: arrival.path.slice(0, 200), error, detail: known.detail });
   }
-  return errorResponse(error, path);
-}
-
-interface Finish {
-  id: string;
-  startedAt: number;
-  extra: Record<string, string> | undefined;
+  return finish(deps, request, arrival, errorResponse(error, arrival.path), undefined, undefined);
 }
 
 function finish(
   deps: HandlerDeps,
   request: Request,
-  path: string,
+  arrival: Arrival,
   response: Response,
   context: RequestContext | undefined,
-  { id, startedAt, extra }: Finish,
+  extra: Record<string, string> | undefined,
 ): Response {
+  const { id, path, startedAt } = arrival;
   const { headers } = response;
   headers.set("x-request-id", id);
   const common = deps.headers.forAnswer(request, path);
@@ -166,13 +209,14 @@ function finish(
   const milliseconds = performance.now() - startedAt;
   if (deps.debug()) {
     headers.set("server-timing", `total;dur=${milliseconds.toFixed(1)}`);
+    const peer = context?.peer.address;
     deps.log.debug("request", {
       id,
       method: request.method,
       path,
       status: response.status,
       ms: Math.round(milliseconds),
-      peer: context?.peer.address,
+      peer,
     });
   }
   deps.observer?.finished(path, request.method, response.status, milliseconds);
