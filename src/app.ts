@@ -1,5 +1,6 @@
 import { hostname } from "node:os";
 import { join, resolve } from "node:path";
+import { LRUCache } from "lru-cache";
 import { createAccess } from "./access/access.ts";
 import { createAddressStore } from "./cache/adapters.ts";
 import { createCache } from "./cache/index.ts";
@@ -170,7 +171,7 @@ export async function openApp(place: AppPlace): Promise<App> {
         settings: () => ({ allowed: config.common.allow_download_script, ...config.common.download_config }),
         keyGood: gate.scriptKeyGood,
         baseUrl: base,
-        render: (url, key) => renderScript({ ...config.common.download_config, url, key }),
+        render: rendered((url, key) => renderScript({ ...config.common.download_config, url, key })),
       }),
       gcspRoutes({
         settings: () => config.module.gcsp,
@@ -250,4 +251,19 @@ function normalizeId(normalize: ((id: string) => string) | undefined, songId: st
 
 function accessConfig(config: Config) {
   return { security: config.security, reverse_proxy: config.common.reverse_proxy };
+}
+
+const MAX_RENDERED = 64;
+
+/** The last few scripts: all clients of a server ask for the same one or two. */
+function rendered<T>(render: (url: string, key: string) => T): (url: string, key: string) => T {
+  const made = new LRUCache<string, { script: T }>({ max: MAX_RENDERED });
+  return (url, key) => {
+    const name = JSON.stringify([url, key]);
+    const known = made.get(name);
+    if (known !== undefined) return known.script;
+    const script = render(url, key);
+    made.set(name, { script });
+    return script;
+  };
 }

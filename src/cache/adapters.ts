@@ -16,8 +16,10 @@ export interface AddressRequest {
 
 /** The cache as the resolver of playable addresses knows it. */
 export interface AddressStore {
+  /** The key under which an address lies; making it costs more than looking it up, so callers may keep it. */
+  keyOf(source: SourceId, songId: string, quality: Quality): string;
   /** Memory only, at once. */
-  peek(source: SourceId, songId: string, quality: Quality, client: string): CacheAnswer<StoredAddress> | undefined;
+  peek(key: string, client: string): CacheAnswer<StoredAddress> | undefined;
   through(
     request: AddressRequest,
     load: (avoid: ReadonlySet<string>, signal: AbortSignal) => Promise<StoredAddress>,
@@ -30,8 +32,8 @@ export function addressKey(source: string, songId: string, quality: string): str
 
 export function createAddressStore(store: Store): AddressStore {
   return {
-    peek: (source, songId, quality, client) =>
-      store.peek("url", addressKey(source, songId, quality), addressCodec, client),
+    keyOf: addressKey,
+    peek: (key, client) => store.peek("url", key, addressCodec, client),
     through: ({ source, songId, quality, client, bypass }, load) =>
       store.through({
         kind: "url",

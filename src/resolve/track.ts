@@ -58,7 +58,8 @@ export interface Cached<T> {
 /** The address cache, as the resolver needs it; made from `cache/` in app.ts. */
 export interface AddressCache {
   /** Memory only, at once. */
-  peek(source: SourceId, songId: string, quality: Quality, client: string): Cached<StoredAddress> | undefined;
+  peek(key: string, client: string): Cached<StoredAddress> | undefined;
+  keyOf(source: SourceId, songId: string, quality: Quality): string;
   through(
     request: TrackRequest,
     load: (avoid: ReadonlySet<string>, signal: AbortSignal) => Promise<StoredAddress>,
@@ -116,7 +117,16 @@ export interface TrackResolver {
    */
   url(request: TrackRequest): Promise<TrackAnswer>;
   /** The answer when it is in memory already; the same object for the same hit. */
-  peek(source: SourceId, songId: string, quality: Quality, client: string): TrackAnswer | undefined;
+  peek(place: TrackPlace, client: string): TrackAnswer | undefined;
+  placeOf(source: SourceId, songId: string, quality: Quality): TrackPlace;
+}
+
+/** A song in a quality with its key; worth keeping, because a hot song is asked for thousands of times. */
+export interface TrackPlace {
+  readonly source: SourceId;
+  readonly songId: string;
+  readonly quality: Quality;
+  readonly key: string;
 }
 
 export function createTrackResolver(deps: TrackDeps): TrackResolver {
@@ -137,12 +147,13 @@ export function createTrackResolver(deps: TrackDeps): TrackResolver {
   }
 
   return {
-    peek(source, songId, quality, client) {
-      if (!deps.enabled(source)) return undefined;
-      const request: TrackRequest = { source, songId, quality, client, bypass: false };
-      const near = deps.nearby.length === 0 ? undefined : nearbyAnswer(request);
+    placeOf: (source, songId, quality) => ({ source, songId, quality, key: deps.cache.keyOf(source, songId, quality) }),
+
+    peek(place, client) {
+      if (!deps.enabled(place.source)) return undefined;
+      const near = deps.nearby.length === 0 ? undefined : nearbyAnswer({ ...place, client, bypass: false });
       if (near !== undefined) return near;
-      const hit = deps.cache.peek(source, songId, quality, client);
+      const hit = deps.cache.peek(place.key, client);
       return hit === undefined ? undefined : answerOfHit(hit);
     },
 
