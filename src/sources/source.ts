@@ -33,6 +33,8 @@ export interface Call {
   step?: ((name: string, fields?: Record<string, unknown>) => void) | undefined;
   /** Keeps what this call found out about the account (kg dfid, …) with its credentials. */
   learn?: ((found: Record<string, string>) => void) | undefined;
+  /** Ask before a further request with the same account (a second attempt): false = its daily budget is spent. */
+  mayAskAgain?: (() => boolean) | undefined;
 }
 
 export interface UrlRequest {
@@ -70,7 +72,10 @@ export interface AccountState {
 export interface AccountAbility {
   /** The credentials in one `user` section of the config; undefined = left empty there. Also gives the stable id. */
   fromConfig(user: unknown): { id: string; credentials: Record<string, string> } | undefined;
-  /** Asks for new tokens; returns the credentials to store in place of the old ones. */
+  /**
+   * Asks for new tokens; returns the credentials to store in place of the old ones. `expiresAt` (Unix ms) among them
+   * says when the new token dies.
+   */
   refresh?(account: Account, call: Call): Promise<Record<string, string>>;
   check?(account: Account, call: Call): Promise<AccountState>;
   /** Daily sign-in of the platform. */

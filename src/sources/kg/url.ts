@@ -84,6 +84,7 @@ export async function fetchUrl(
 
   let refused: AppError | undefined;
   for (const name of rendition.names) {
+    if (refused !== undefined && call.mayAskAgain?.() === false) break;
     try {
       return await attempt(client, devices, { ...wanted, rendition: name }, rendition, quality, call);
     } catch (error) {
@@ -114,7 +115,7 @@ async function attempt(
     const hopeful = isAppError(error) && (error.kind === "upstream_verify" || error.kind === "upstream_refused");
     if (!hopeful) throw error;
     const dfid = await devices.dfidOf(call);
-    if (dfid === undefined) throw error;
+    if (dfid === undefined || call.mayAskAgain?.() === false) throw error;
     call.step?.("kg newer request", { because: error.upstreamCode });
     return ask(client, newestRequest(client, { ...who, dfid }, wanted), wanted, rendition, quality, call);
   }

@@ -67,7 +67,7 @@ export function reply(body: unknown, status = 200): HttpReply {
   };
 }
 
-/** The source with canned answers by "METHOD host path"; keeps what was asked. */
+/** The source with canned answers (or what makes them) by "METHOD host path"; keeps what was asked. */
 export function stubKg(answers: Record<string, unknown>, now: number, config: KgConfig = Value.Create(kgSection)) {
   const asked: HttpRequest[] = [];
   const kg = createKg({
@@ -77,7 +77,8 @@ export function stubKg(answers: Record<string, unknown>, now: number, config: Kg
       const url = new URL(request.url);
       const name = `${request.method ?? "GET"} ${url.host} ${url.pathname}`;
       if (!(name in answers)) throw new Error(`no canned answer for ${name}`);
-      return reply(answers[name]);
+      const answer = answers[name];
+      return reply(typeof answer === "function" ? answer(url) : answer);
     },
     log: silentLogger,
     now: () => now,

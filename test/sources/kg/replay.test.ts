@@ -216,6 +216,16 @@ describe("lyric", () => {
     expect(lyric.lxlyric).toContain("[00:01.234]<0,500>化<500,510>作");
   });
 
+  test("plain lines are kept when the words cannot be had", async () => {
+    const search = { status: 200, candidates: [{ id: 1, accesskey: "A", krctype: 1, contenttype: 0 }] };
+    const content = Buffer.from("[00:01.00]一行").toString("base64");
+    const download = (url: URL) =>
+      url.searchParams.has("fmt") ? "<html>" : { status: 200, error_code: 0, fmt: "lrc", content };
+    const { kg, asked } = stubKg({ [AUDIO]: audio(), [LYRIC]: search, [DOWNLOAD]: download }, 0);
+    expect(await kg.lyric(HASH, {})).toEqual({ lyric: "[00:01.00]一行", tlyric: "", rlyric: "", lxlyric: "" });
+    expect(asked.at(-1)?.url.endsWith("&fmt=krc&charset=utf8")).toBe(true);
+  });
+
   test("kg/23-lyric-none", async () => {
     const row = "kg/23-lyric-none";
     const entry = audio((item) => {

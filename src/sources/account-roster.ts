@@ -1,0 +1,371 @@
+import { createHash } from "node:crypto";
+import { Value } from "@sinclair/typebox/value";
+import type { Config } from "../config/schema.ts";
+import { kgUser, kwUser, mgUser, txUser, wyUser } from "../config/sections/sources.ts";
+import { AppError, isAppError, toAppError } from "../core/errors.ts";
+import { SOURCE_IDS, SOURCE_NAMES, type SourceId } from "../core/types.ts";
+import type { Logger } from "../ops/log.ts";
+import { type AccountHealth, type AccountRow, type AccountStore, dayOf } from "./account-store.ts";
+import type { Account, AccountAbility, AccountState, Source } from "./source.ts";
+
+export interface AccountSettings {
+  guestFirst: boolean;
+  coolDownMs: number;
+  /** Requests per account and day; 0 = no limit. */
+  dailyBudget: number;
+  minimumGapMs: number;
+  writeBack: boolean;
+  warnBeforeMs: number;
+}
+
+export interface AccountDeps {
+  sources: ReadonlyMap<SourceId, Source>;
+  store: AccountStore;
+  settings: () => AccountSettings;
+  log: Logger;
+  now: () => number;
+  /** Puts refreshed credentials into the config file; used for accounts of the config when `writeBack` is set. */
+  writeBack?: (change: WriteBack) => Promise<void>;
+}
+
+/** New values of credentials in place of the old ones, in `module.<source>.user` or `module.cookiepool.<source>`. */
+export interface WriteBack {
+  source: SourceId;
+  before: Readonly<Record<string, string>>;
+  after: Readonly<Record<string, string>>;
+}
+
+/** One account as people may see it: no credential, only their names. */
+export interface AccountView {
+  /** For commands and addresses; says nothing of the platform's own id. */
+  handle: string;
+  source: SourceId;
+  label: string;
+  origin: "config" | "added";
+  state: AccountHealth | "resting";
+  /** Names of the credentials that it has, values masked. */
+  credentials: Record<string, string>;
+  nickname?: string;
+  membership?: string;
+  lastError?: string;
+  /** Unix ms, as all times below. */
+  expiresAt?: number;
+  /** It dies within `common.accounts.warn_before`. */
+  expiresSoon: boolean;
+  restsUntil?: number;
+  lastUsed?: number;
+  usedToday: number;
+  checkedAt?: number;
+  refreshedAt?: number;
+  signedInAt?: number;
+}
+
+/** The accounts themselves: where they come from, what people do with them. */
+export interface AccountRoster {
+  /** Takes the accounts of the config; those that left it are forgotten, those that changed start afresh. */
+  configure(module: Config["module"], cookiepool: boolean): void;
+  rows(source?: SourceId): AccountRow[];
+  save(row: AccountRow): void;
+  /** Adds what was found out to an account's credentials. */
+  learn(id: string, found: Record<string, string>): void;
+  /** @param user the keys of `module.<source>.user` @throws AppError `invalid_request`, `conflict` */
+  add(source: SourceId, user: Record<string, unknown>, label?: string): AccountView;
+  /** @throws AppError `not_found`; `conflict` for an account of the config file */
+  remove(handle: string): void;
+  list(source?: SourceId): AccountView[];
+  /** Asks the platform how the account is. @throws AppError `upstream_*`, `unsupported` */
+  check(handle: string): Promise<AccountView>;
+  refresh(handle: string): Promise<AccountView>;
+  signIn(handle: string): Promise<AccountView>;
+  /** The same rows as `list`, for metrics and the page. */
+  health(): AccountView[];
+  touch(handle: string): AccountRow;
+}
+
+const USERS = { kg: kgUser, tx: txUser, wy: wyUser, mg: mgUser, kw: kwUser };
+/** Refresh of accounts that came without a schedule of their own. */
+const DEFAULT_REFRESH_SECONDS = 86_400;
+const MAX_ACCOUNTS = 1000;
+const MAX_LABEL = 40;
+
+export const handleOf = (row: Pick<AccountRow, "id" | "source">): string =>
+  `${row.source}-${createHash("sha256").update(row.id).digest("hex").slice(0, 10)}`;
+
+export function createRoster(deps: AccountDeps): AccountRoster {
+  const rows = new Map(deps.store.load().map((row) => [row.id, row]));
+
+  function save(row: AccountRow): void {
+    if (rows.get(row.id) !== row) return;
+    deps.store.save(row);
+  }
+
+  function keep(row: AccountRow): void {
+    rows.set(row.id, row);
+    deps.store.save(row);
+  }
+
+  function abilityOf(source: SourceId): AccountAbility {
+    const ability = deps.sources.get(source)?.accounts;
+    if (ability === undefined) throw new AppError("unsupported", `${SOURCE_NAMES[source]}不使用账号`);
+    return ability;
+  }
+
+  function touch(handle: string): AccountRow {
+    const row = [...rows.values()].find((item) => handleOf(item) === handle);
+    if (row === undefined) throw new AppError("not_found", `没有账号 ${handle.slice(0, 40)}`);
+    return row;
+  }
+
+  function view(row: AccountRow): AccountView {
+    const now = deps.now();
+    const resting = row.state === "healthy" && row.coolDownUntil > now;
+    const { warnBeforeMs } = deps.settings();
+    return {
+      handle: handleOf(row),
+      source: row.source,
+      label: row.label,
+      origin: row.origin,
+      state: resting ? "resting" : row.state,
+      credentials: Object.fromEntries(Object.keys(row.credentials).map((name) => [name, "***"])),
+      ...row.details,
+      ...(row.expiresAt === undefined ? {} : { expiresAt: row.expiresAt }),
+      expiresSoon: row.state === "healthy" && row.expiresAt !== undefined && row.expiresAt - now < warnBeforeMs,
+      ...(resting ? { restsUntil: row.coolDownUntil } : {}),
+      ...(row.lastUsed === 0 ? {} : { lastUsed: row.lastUsed }),
+      usedToday: row.day === dayOf(now) ? row.dayCount : 0,
+    };
+  }
+
+  const sorted = (source?: SourceId) =>
+    [...rows.values()]
+      .filter((row) => source === undefined || row.source === source)
+      .sort((a, b) =>
+        a.source === b.source ? a.label.localeCompare(b.label, "zh", { numeric: true }) : a.source < b.source ? -1 : 1,
+      );
+
+  const accountOf = (row: AccountRow): Account => ({ id: row.id, label: row.label, credentials: row.credentials });
+  const learn = (id: string, found: Record<string, string>) => {
+    const row = rows.get(id);
+    if (row === undefined) return;
+    row.credentials = { ...row.credentials, ...found };
+    save(row);
+  };
+
+  /** One of the account's own jobs. A dead login is written down before the failure goes on. */
+  async function work<T>(row: AccountRow, job: () => Promise<T>): Promise<T> {
+    try {
+      return await job();
+    } catch (error) {
+      const failure = toAppError(error);
+      row.details = { ...row.details, lastError: failure.message };
+      if (failure.kind === "upstream_needs_login") row.state = "expired";
+      save(row);
+      if (!isAppError(error)) throw error;
+      throw new AppError(failure.kind, `${SOURCE_NAMES[row.source]}: ${row.label} ${failure.message}`, {
+        cause: error,
+        ...(failure.upstreamCode === undefined ? {} : { upstreamCode: failure.upstreamCode }),
+      });
+    }
+  }
+
+  async function writeBack(row: AccountRow, before: Record<string, string>): Promise<void> {
+    if (row.origin !== "config" || deps.writeBack === undefined || !deps.settings().writeBack) return;
+    try {
+      await deps.writeBack({ source: row.source, before, after: row.credentials });
+      row.configured = renewed(row.configured, row.credentials);
+      save(row);
+    } catch (error) {
+      // The token is safe in the database; only the file is behind.
+      deps.log.error("config file could not be updated", { source: row.source, account: row.label, error });
+    }
+  }
+
+  function configure(module: Config["module"], cookiepool: boolean): void {
+    const present = new Set<string>();
+    for (const source of SOURCE_IDS) {
+      const ability = deps.sources.get(source)?.accounts;
+      if (ability === undefined) continue;
+      const users: readonly unknown[] = cookiepool ? module.cookiepool[source] : [module[source].user];
+      users.slice(0, MAX_ACCOUNTS).forEach((user, index) => {
+        const found = ability.fromConfig(user);
+        if (found === undefined || present.has(found.id)) return;
+        present.add(found.id);
+        const known = rows.get(found.id);
+        const label = `账号 ${index + 1}`;
+        if (known !== undefined && saysTheSame(known, found.credentials)) {
+          // In place: calls that are under way hold this very row.
+          Object.assign(known, { label, origin: "config", configured: found.credentials, schedule: scheduleOf(user) });
+          save(known);
+        } else keep(freshRow(known, found, source, label, scheduleOf(user)));
+      });
+    }
+    for (const row of rows.values()) {
+      if (row.origin !== "config" || present.has(row.id)) continue;
+      rows.delete(row.id);
+      deps.store.delete(row.id);
+    }
+  }
+
+  return {
+    configure,
+    save,
+    learn,
+    touch,
+    rows: (source) =>
+      source === undefined ? [...rows.values()] : [...rows.values()].filter((row) => row.source === source),
+    list: (source) => sorted(source).map(view),
+    health: () => sorted().map(view),
+    add(source, user, label) {
+      const ability = abilityOf(source);
+      const schema = USERS[source];
+      const filled: unknown = Value.Default(schema, structuredClone(user));
+      if (!Value.Check(schema, filled)) {
+        const names = new Set([...Value.Errors(schema, filled)].map((error) => error.path.slice(1)));
+        throw new AppError("invalid_request", `账号参数有误: ${[...names].join("、").slice(0, 200)}`);
+      }
+      const found = ability.fromConfig(filled);
+      if (found === undefined) throw new AppError("invalid_request", "账号参数不完整");
+      if (rows.has(found.id)) throw new AppError("conflict", "该账号已存在");
+      if (rows.size >= MAX_ACCOUNTS) throw new AppError("conflict", `账号数量已达上限 ${MAX_ACCOUNTS}`);
+      const name = label?.trim().slice(0, MAX_LABEL) || freeLabel(sorted(source));
+      const schedule = ability.refresh === undefined ? {} : { refreshSeconds: DEFAULT_REFRESH_SECONDS };
+      const row = freshRow(undefined, found, source, name, { ...schedule, ...scheduleOf(filled) });
+      keep({ ...row, origin: "added" });
+      return view(row);
+    },
+    remove(handle) {
+      const row = touch(handle);
+      if (row.origin === "config") throw new AppError("conflict", "该账号来自配置文件，请在配置文件中删除");
+      rows.delete(row.id);
+      deps.store.delete(row.id);
+    },
+    async check(handle) {
+      const row = touch(handle);
+      const { check } = abilityOf(row.source);
+      if (check === undefined) throw new AppError("unsupported", `${SOURCE_NAMES[row.source]}不支持检查账号`);
+      const state = await work(row, () =>
+        check(accountOf(row), { account: accountOf(row), learn: (found) => learn(row.id, found) }),
+      );
+      applyState(row, state, deps.now());
+      save(row);
+      return view(row);
+    },
+    async refresh(handle) {
+      const row = touch(handle);
+      const { refresh } = abilityOf(row.source);
+      if (refresh === undefined) throw new AppError("unsupported", `${SOURCE_NAMES[row.source]}不支持刷新登录`);
+      const before = row.credentials;
+      const fresh = await work(row, () => refresh(accountOf(row), { account: accountOf(row) }));
+      row.credentials = { ...row.credentials, ...fresh };
+      row.state = "healthy";
+      const expires = Number(fresh["expiresAt"]);
+      if (expires > 0) row.expiresAt = expires;
+      row.details = { ...withoutError(row), refreshedAt: deps.now() };
+      save(row);
+      await writeBack(row, before);
+      return view(row);
+    },
+    async signIn(handle) {
+      const row = touch(handle);
+      const { signIn } = abilityOf(row.source);
+      if (signIn === undefined) throw new AppError("unsupported", `${SOURCE_NAMES[row.source]}不支持签到`);
+      await work(row, () => signIn(accountOf(row), { account: accountOf(row) }));
+      row.details = { ...withoutError(row), signedInAt: deps.now() };
+      save(row);
+      return view(row);
+    },
+  };
+}
+
+/** The values that the config names, as they are now. */
+const renewed = (configured: Record<string, string>, now: Record<string, string>) =>
+  Object.fromEntries(Object.keys(configured).map((name) => [name, now[name] ?? configured[name] ?? ""]));
+
+function withoutError(row: AccountRow): AccountRow["details"] {
+  const { lastError: _, ...rest } = row.details;
+  return rest;
+}
+
+function applyState(row: AccountRow, found: AccountState, now: number): void {
+  if (found.state === "expired" || found.state === "banned") row.state = found.state;
+  if (found.state === "valid") {
+    row.state = "healthy";
+    row.coolDownUntil = 0;
+  }
+  const details = found.state === "valid" ? withoutError(row) : row.details;
+  row.details = {
+    ...details,
+    checkedAt: now,
+    ...(found.nickname === undefined ? {} : { nickname: found.nickname }),
+    ...(found.membership === undefined ? {} : { membership: found.membership }),
+  };
+  // The token's own end (from a refresh) and the membership's: what comes first matters.
+  const token = Number(row.credentials["expiresAt"]);
+  const ends = [found.expiresAt, token > 0 ? token : undefined].filter((time) => time !== undefined);
+  if (ends.length > 0) row.expiresAt = Math.min(...ends);
+}
+
+/** The config names the values that it named before, or those that a refresh has put in their place. */
+function saysTheSame(known: AccountRow, credentials: Record<string, string>): boolean {
+  const same = (other: Record<string, string>) =>
+    Object.entries(credentials).every(([name, value]) => other[name] === value);
+  return same(known.configured) || same(known.credentials);
+}
+
+function freshRow(
+  known: AccountRow | undefined,
+  found: { id: string; credentials: Record<string, string> },
+  source: SourceId,
+  label: string,
+  schedule: AccountRow["schedule"],
+): AccountRow {
+  return {
+    id: found.id,
+    source,
+    label,
+    origin: "config",
+    // What was learned of the device stays with the person.
+    credentials: { ...learnedOf(known), ...found.credentials },
+    configured: found.credentials,
+    schedule,
+    state: "healthy",
+    coolDownUntil: 0,
+    expiresAt: undefined,
+    lastUsed: known?.lastUsed ?? 0,
+    day: known?.day ?? "",
+    dayCount: known?.dayCount ?? 0,
+    details: {},
+  };
+}
+
+/** What calls have found out (a device id), but not the token's end: that belongs to the old token. */
+function learnedOf(known: AccountRow | undefined): Record<string, string> {
+  const own = Object.entries(known?.credentials ?? {});
+  return Object.fromEntries(own.filter(([name]) => name !== "expiresAt" && !(name in (known?.configured ?? {}))));
+}
+
+/** `refresh_login` and `lite_sign_in` of a `user` section. */
+function scheduleOf(user: unknown): AccountRow["schedule"] {
+  const seconds = (name: string): number | undefined => {
+    const part = at(user, name);
+    const interval = at(part, "interval");
+    return at(part, "enable") === true && typeof interval === "number" ? interval : undefined;
+  };
+  const refreshSeconds = seconds("refresh_login");
+  const signInSeconds = seconds("lite_sign_in");
+  return {
+    ...(refreshSeconds === undefined ? {} : { refreshSeconds }),
+    ...(signInSeconds === undefined ? {} : { signInSeconds }),
+  };
+}
+
+function at(value: unknown, name: string): unknown {
+  return typeof value === "object" && value !== null && name in value
+    ? (value as Record<string, unknown>)[name]
+    : undefined;
+}
+
+function freeLabel(rows: AccountRow[]): string {
+  const taken = new Set(rows.map((row) => row.label));
+  for (let number = 1; ; number++) if (!taken.has(`账号 ${number}`)) return `账号 ${number}`;
+}
