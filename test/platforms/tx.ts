@@ -1,5 +1,19 @@
 import { createHash } from "node:crypto";
 import { type Answer, type Asked, type Method, record } from "./tx/answer.ts";
+import {
+  album,
+  albumSongs,
+  board,
+  boards,
+  hotkey,
+  olderPlaylist,
+  playlist,
+  search,
+  shortLink,
+  suggest,
+} from "./tx/lists.ts";
+import { lyric } from "./tx/lyric.ts";
+import { comments, login, mvInfo, mvUrls, userInfo, vip } from "./tx/people.ts";
 import { byMid, trackOf } from "./tx/songs.ts";
 import { vkey } from "./tx/vkey.ts";
 import { json, type Platform, type PlatformRequest, type World } from "./world.ts";
@@ -8,6 +22,22 @@ import { json, type Platform, type PlatformRequest, type World } from "./world.t
 const METHODS: Record<string, Method> = {
   "music.pf_song_detail_svr get_song_detail_yqq": detail,
   "music.vkey.GetVkey UrlGetVkey": vkey,
+  "music.musichallSong.PlayLyricInfo GetPlayLyricInfo": lyric,
+  "music.search.SearchCgiService DoSearchForQQMusicMobile": search,
+  "tencent_musicsoso_hotkey.HotkeyService GetHotkeyForQQMusicPC": hotkey,
+  "music.srfDissInfo.DissInfo CgiGetDiss": playlist,
+  "music.musichallAlbum.AlbumInfoServer GetAlbumDetail": album,
+  "music.musichallAlbum.AlbumSongList GetAlbumSongList": albumSongs,
+  "music.musicToplist.Toplist GetAll": boards,
+  "music.musicToplist.Toplist GetDetail": board,
+  "music.globalComment.CommentRead GetHotCommentList": comments("hot"),
+  "music.globalComment.CommentRead GetNewCommentList": comments("new"),
+  "video.VideoDataServer get_video_info_batch": mvInfo,
+  "gosrf.Stream.MvUrlProxy GetMvUrls": mvUrls("older"),
+  "music.stream.MvUrlProxy GetMvUrls": mvUrls("newer"),
+  "music.login.LoginServer Login": login,
+  "music.UserInfo.userInfoServer GetLoginUserInfo": userInfo,
+  "VipLogin.VipLoginInter vip_login_base": vip,
 };
 
 /** Every method of the table that one POST calls, each with its own code. */
@@ -66,11 +96,19 @@ function detail({ param, world }: Asked): Answer {
   };
 }
 
+/** The smallest JPEG that decoders take. */
+function picture(): Response {
+  return new Response(Buffer.from(JPEG, "base64"), { headers: { "content-type": "image/jpeg" } });
+}
+const JPEG =
+  "/9j/4AAQSkZJRgABAgAAAQABAAD//gAQTGF2YzU5LjM3LjEwMAD/2wBDAAgoKC8oLzc3Nzc3N0E8QUNDQ0FBQUFDQ0NISEhVVVVISEhDQ0hIUFBVVVxfXFdXVVdfX2RkZHh4c3OMjJGsrM//xABMAAEBAAAAAAAAAAAAAAAAAAAABgEBAQAAAAAAAAAAAAAAAAAABgcQAQAAAAAAAAAAAAAAAAAAAAARAQAAAAAAAAAAAAAAAAAAAAD/wAARCAAQABADASIAAhEAAxEA/9oADAMBAAIRAxEAPwCLAFF/f//Z";
+
 export const txPlatform: Platform = {
   source: "tx",
   hosts: [
     "u.y.qq.com",
     "c.y.qq.com",
+    "c6.y.qq.com",
     "y.qq.com",
     "y.gtimg.cn",
     "ws.stream.qqmusic.qq.com",
@@ -80,6 +118,10 @@ export const txPlatform: Platform = {
     const where = `${request.host}${request.path}`;
     if (where === "u.y.qq.com/cgi-bin/musics.fcg") return musics(request, world, true);
     if (where === "u.y.qq.com/cgi-bin/musicu.fcg") return musics(request, world, false);
+    if (where === "c.y.qq.com/splcloud/fcgi-bin/smartbox_new.fcg") return suggest(request, world);
+    if (where === "c.y.qq.com/qzone/fcg-bin/fcg_ucc_getcdinfo_byids_cp.fcg") return olderPlaylist(request, world);
+    if (where === "c6.y.qq.com/base/fcgi-bin/u") return shortLink(request);
+    if (/^(?:y\.qq\.com|y\.gtimg\.cn)\/music\/photo_new\/T00[12]R\d+x\d+M000\w+\.jpg$/.test(where)) return picture();
     return new Response("not found", { status: 404 });
   },
 };

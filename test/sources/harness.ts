@@ -5,16 +5,21 @@ import { type AppError, isAppError } from "../../src/core/errors.ts";
 import { createHttpClient } from "../../src/net/fetch.ts";
 import type { Logger } from "../../src/ops/log.ts";
 import type { Account, SourceDeps } from "../../src/sources/source.ts";
+import { SONGS } from "../platforms/catalog.ts";
 import { startEmulator } from "../platforms/emulator.ts";
-import type { EmulatedAccount, Fault, Platform, PlatformRequest } from "../platforms/world.ts";
+import type { CatalogSong, EmulatedAccount, Fault, Platform, PlatformRequest } from "../platforms/world.ts";
 
 const silent: Logger = { debug() {}, info() {}, warn() {}, error() {}, child: () => silent };
 export const NOW = 1_795_242_000_000;
 const DEADLINE_MS = 5000;
 
 /** One emulated platform for a test file, and what a source of it is made of. */
-export function platformFor<S extends TObject<Record<string, TSchema>>>(platform: Platform, section: S) {
-  const emulator = startEmulator([platform]);
+export function platformFor<S extends TObject<Record<string, TSchema>>>(
+  platform: Platform,
+  section: S,
+  songs: CatalogSong[] = SONGS,
+) {
+  const emulator = startEmulator([platform], 0, songs);
   afterAll(() => emulator.stop());
   beforeEach(() => {
     emulator.reset();
@@ -69,6 +74,16 @@ export async function failure(promise: Promise<unknown>): Promise<AppError> {
   if ("value" in outcome) throw new Error(`no failure, but ${JSON.stringify(outcome.value)}`);
   if (!isAppError(outcome.error)) throw outcome.error;
   return outcome.error;
+}
+
+/** Steps that a call noted: names and fields. */
+export function steps() {
+  const noted: { name: string; fields: Record<string, unknown> }[] = [];
+  return {
+    noted,
+    names: () => noted.map((step) => step.name),
+    call: { step: (name: string, fields: Record<string, unknown> = {}) => void noted.push({ name, fields }) },
+  };
 }
 
 /** What every ability must make of a platform that breaks: fault -> the kinds that are true answers. */

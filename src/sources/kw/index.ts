@@ -30,7 +30,7 @@ export function createKw(deps: KwDeps): Source {
     name: SOURCE_NAMES.kw,
     qualities: ["128k", "192k", "320k", "flac", "flac24bit", "hires"],
     normalizeId: rid,
-    url: (request, call) => url({ ...request, songId: songIdOf(request.songId) }, call),
+    url: async (request, call) => url({ ...request, songId: songIdOf(request.songId) }, call),
     info: (id, call) => fetchSong(client, id, call),
   };
 }

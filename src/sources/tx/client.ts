@@ -85,8 +85,13 @@ export function createClient(deps: TxDeps): TxClient {
       });
       const whole = decode(Envelope, reply.json(), "tx");
       const asked = recordOf(body[name]);
-      const part = whole.code === 0 ? decode(Envelope, recordOf(whole)[name], "tx") : whole;
-      call.step?.("tx.request", { module: asked["module"], method: asked["method"], code: part.code });
+      const step = { module: asked["module"], method: asked["method"] };
+      if (whole.code !== 0) {
+        call.step?.("tx.request", { ...step, code: whole.code });
+        throw refusal(whole.code);
+      }
+      const part = decode(Envelope, recordOf(whole)[name], "tx");
+      call.step?.("tx.request", { ...step, code: part.code });
       if (part.code !== 0) throw options.onCode?.(part.code) ?? refusal(part.code, recordOf(part)["data"]);
       return decode(data, recordOf(part)["data"], "tx");
     },

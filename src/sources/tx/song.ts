@@ -115,6 +115,12 @@ export function toSong(value: unknown): Song {
   };
 }
 
+/** Songs of a list. A hole that the platform left has no mid; a list of holes only is another form of reply. */
+export function toSongs(items: readonly unknown[]): Song[] {
+  const whole = items.filter((item) => idOf(recordOf(item)["mid"]) !== undefined);
+  return (whole.length === 0 ? items : whole).map(toSong);
+}
+
 function discOf(index: unknown): number | undefined {
   const number = numberOf(index);
   return number === undefined || number < 0 ? undefined : number + 1;

@@ -12,7 +12,7 @@ import {
 import vectors from "../../fixtures/kw/vectors.json";
 
 describe("query cipher", () => {
-  test.each(vectors.kuwo_des.cases)("%p", ({ msg, base64, hex }) => {
+  test.each(vectors.kuwo_des.cases)("known text %#", ({ msg, base64, hex }) => {
     expect(encryptQuery(msg)).toBe(base64);
     expect(Buffer.from(encryptQuery(msg), "base64").toString("hex")).toBe(hex);
     expect(decryptQuery(base64)).toBe(msg);

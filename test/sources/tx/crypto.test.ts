@@ -7,12 +7,12 @@ import { decryptBlocks, encryptBlocks } from "../../../src/sources/tx/qdes.ts";
 import vectors from "../../fixtures/tx/vectors.json";
 
 describe("sign", () => {
-  test.each(vectors.qq_zzc_sign.cases)("%p", ({ payload, correct_first_call }) => {
+  test.each(vectors.qq_zzc_sign.cases)("known text %#", ({ payload, correct_first_call }) => {
     // Twice: the value must not depend on what was signed before.
     expect([zzcSign(payload), zzcSign(payload)]).toEqual([correct_first_call, correct_first_call]);
   });
 
-  test.each(vectors.qq_bodies.cases)("body %p", ({ dict, body, sign }) => {
+  test.each(vectors.qq_bodies.cases)("known body %#", ({ dict, body, sign }) => {
     expect(bodyText(dict)).toBe(body);
     expect(zzcSign(bodyText(dict))).toBe(sign);
   });
@@ -33,7 +33,7 @@ describe("sign", () => {
 });
 
 describe("lyric cipher", () => {
-  test.each(vectors.qdes.raw)("%p", ({ in_hex, out_hex }) => {
+  test.each(vectors.qdes.raw)("known blocks %#", ({ in_hex, out_hex }) => {
     expect(Buffer.from(decryptBlocks(Buffer.from(in_hex, "hex"))).toString("hex")).toBe(out_hex);
     expect(Buffer.from(encryptBlocks(Buffer.from(out_hex, "hex"))).toString("hex")).toBe(in_hex);
   });
