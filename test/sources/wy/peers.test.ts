@@ -32,7 +32,9 @@ interface Meting {
 }
 
 const require = createRequire(import.meta.url);
-const metingModule: { default: new (site: string) => Meting } = require("@meting/core");
+// It has no types of its own.
+const metingName: string = "@meting/core";
+const metingModule: { default: new (site: string) => Meting } = await import(metingName);
 const theirs: NcmCrypto = require("NeteaseCloudMusicApi/util/crypto.js");
 const emulator = startEmulator([wyPlatform]);
 emulator.world.accounts.push({ source: "wy", id: "1", token: "t", state: "member", requests: 0 });
