@@ -50,7 +50,7 @@ export function formA(song: CatalogSong) {
     trcUrl: lyricAddress(song, "trc"),
     vipType: song.right === "member" ? "1" : "",
     needEncrypt: "0",
-    relatedSongs: [{ resourceType: "D", copyrightId: `mv${song.ids.mg.songId}`, productId: `mv${song.ids.mg.songId}` }],
+    mvCopyrightId: `6008${song.ids.mg.songId}`,
   };
 }
 
@@ -74,6 +74,7 @@ export function formB(song: CatalogSong, search = false) {
     ext: { lrcUrl: lyricAddress(song, "lrc") },
     [search ? "mrcurl" : "mrcUrl"]: lyricAddress(song, "mrc"),
     trcUrl: lyricAddress(song, "trc"),
+    mvCopyrightId: `6008${song.ids.mg.songId}`,
   };
 }
 

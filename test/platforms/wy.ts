@@ -48,7 +48,7 @@ function open(request: PlatformRequest): Pick<WyAsk, "path" | "payload"> | Respo
   if (!(request.headers.get("content-type") ?? "").startsWith("application/x-www-form-urlencoded")) {
     return bad("content-type");
   }
-  if (!(request.headers.get("user-agent") ?? "").startsWith("Mozilla/5.0"))
+  if (!/^(?:Mozilla\/5\.0|NeteaseMusic)/.test(request.headers.get("user-agent") ?? ""))
     return json({ code: -460, message: "Cheating" });
   const form = new URLSearchParams(request.text);
   if (request.path.startsWith("/eapi/")) return openedEapi(request, form);

@@ -40,7 +40,7 @@ export const FormA = Type.Object({
   mrcUrl: Loose,
   trcUrl: Loose,
   needEncrypt: Type.Optional(Type.Unknown()),
-  relatedSongs: Type.Optional(Type.Unknown()),
+  mvCopyrightId: Loose,
 });
 
 /** "Form B": search, playlists, `by-contentids`. The search says `name` and `mrcurl`. */
@@ -67,6 +67,7 @@ export const FormB = Type.Object({
   mrcUrl: Loose,
   mrcurl: Loose,
   trcUrl: Loose,
+  mvCopyrightId: Loose,
   ext: Type.Optional(Type.Union([Type.Object({ lrcUrl: Loose, mrcUrl: Loose, trcUrl: Loose }), Type.Null()])),
   needEncrypt: Type.Optional(Type.Unknown()),
 });
@@ -129,6 +130,7 @@ export function fromFormA(item: Static<typeof FormA>): Song {
     name: item.songName,
     artists: item.artists ?? [{ name: textOf(item.singer) }],
     album: item.album,
+    mv: item.mvCopyrightId,
     seconds: secondsOf(textOf(item.length)),
     image: largest?.img,
     formats: (item.newRateFormats ?? []).map((one) => [one.formatType, textOf(one.size) || one.androidSize]),
@@ -152,6 +154,7 @@ export function fromFormB(item: Static<typeof FormB>): Song {
     name: textOf(item.songName) || item.name,
     artists: item.singerList ?? item.singers ?? [],
     album: textOf(item.album) || album?.name,
+    mv: item.mvCopyrightId,
     seconds: secondsOf(textOf(item.duration)),
     image: textOf(item.img3) || textOf(item.img2) || item.img1,
     formats: (item.audioFormats ?? []).map((one) => [
@@ -167,6 +170,7 @@ interface Parts {
   name: unknown;
   artists: Static<typeof ArtistItem>[];
   album: unknown;
+  mv: unknown;
   seconds: number | undefined;
   image: unknown;
   formats: [unknown, unknown][];
@@ -191,6 +195,7 @@ function makeSong(parts: Parts): Song {
     ...(parts.seconds === undefined ? {} : { durationSeconds: parts.seconds }),
     ...(cover === "" ? {} : { cover }),
     qualities: qualitiesOf(parts.formats),
+    ...(textOf(parts.mv) === "" ? {} : { mvId: textOf(parts.mv) }),
     ids: { songId, ...others },
   };
 }
