@@ -1,6 +1,6 @@
 import type { Logger } from "../ops/log.ts";
 import { type Breaker, createBreaker, within } from "./breaker.ts";
-import type { CacheTier, Entry, TierName } from "./tier.ts";
+import type { CacheTier, Drop, Entry, TierName } from "./tier.ts";
 
 export interface ChainOptions {
   /** Nearest first. */
@@ -39,8 +39,8 @@ export interface Chain {
   /** Into every tier; a tier that fails gets it when it is back. Never throws. */
   set(key: string, entry: Entry): Promise<void>;
   delete(key: string): Promise<void>;
-  /** Another instance has dropped what begins with this: so do the tiers that only we have. */
-  forgetLocal(prefix: string): Promise<void>;
+  /** Another process has dropped this from a tier that it shares with us: so do these tiers of ours. */
+  forget(drop: Drop, names: readonly TierName[]): Promise<void>;
   link(name: TierName): Link | undefined;
   /** Waits for what runs in the background: copies, probes, catching up. */
   settle(): Promise<void>;
@@ -196,10 +196,14 @@ export function createChain(options: ChainOptions): Chain {
       await Promise.all(links.map((link) => write(link, key, undefined)));
     },
 
-    async forgetLocal(prefix) {
-      for (const [key, mark] of reading) if (key.startsWith(prefix)) mark.overtaken = true;
-      const memory = links.find((link) => link.tier.name === "memory");
-      await memory?.tier.deletePrefix?.(prefix);
+    async forget({ key, exact }, names) {
+      for (const [candidate, mark] of reading) {
+        if (exact ? candidate === key : candidate.startsWith(key)) mark.overtaken = true;
+      }
+      for (const link of links.filter((candidate) => names.includes(candidate.tier.name))) {
+        if (exact) await write(link, key, undefined);
+        else await link.tier.deletePrefix?.(key);
+      }
     },
 
     async settle() {

@@ -1,9 +1,12 @@
 import type { Logger } from "../ops/log.ts";
+import { createBus } from "./bus.ts";
 import { type Chain, createChain } from "./chain.ts";
 import { compressed } from "./compress.ts";
 import type { CacheConfig } from "./kinds.ts";
 import { createMemoryTier } from "./memory.ts";
-import type { RemoteFlights } from "./remote.ts";
+import { createRedisTier } from "./redis.ts";
+import { createRedisClient } from "./redis-client.ts";
+import { createRemoteFlights, type RemoteFlights } from "./remote.ts";
 import { createSqliteTier } from "./sqlite.ts";
 import { createStore, type Store } from "./store.ts";
 import type { CacheTier } from "./tier.ts";
@@ -30,9 +33,11 @@ export function createCache(deps: CacheDeps): Cache {
   const { log, now = Date.now, random = Math.random } = deps;
   const config = deps.config();
   const memory = config.memory ? createMemoryTier({ maxBytes: config.memory_bytes, now }) : undefined;
-  const tiers: { tier: CacheTier; deadlineMs?: number }[] = [];
-  const remote: RemoteFlights | undefined = undefined;
-  if (memory !== undefined) tiers.push({ tier: memory });
+  const tiers: { tier: CacheTier; deadlineMs?: number }[] = memory === undefined ? [] : [{ tier: memory }];
+  const redis = config.adapter === "redis" ? connectRedis(config, { log, now }) : undefined;
+  if (redis !== undefined) {
+    tiers.push({ tier: compressed(redis.tier, config.compress_bytes), deadlineMs: config.redis.deadline });
+  }
   if (config.adapter !== "memory" && config.sqlite.enable) {
     const sqlite = createSqliteTier({
       path: deps.databasePath,
@@ -41,19 +46,49 @@ export function createCache(deps: CacheDeps): Cache {
       flushMs: config.sqlite.flush,
       now,
       log,
-      onForeignDrop: (prefix) => void chain.forgetLocal(prefix),
+      onForeignDrop: (drop) => void chain.forget(drop, ["memory"]),
     });
     tiers.push({ tier: compressed(sqlite, config.compress_bytes) });
   }
   const breaker = { failures: config.breaker.failures, baseMs: config.breaker.base, maxMs: config.breaker.max };
   const chain = createChain({ tiers, breaker, now, random, log });
+  const remote = redis?.join(chain);
   const store = createStore({ config: deps.config, chain, memory, remote, now, random, log });
   return {
     ...store,
     chain,
     async close() {
       await store.settle();
+      await remote?.settle();
+      redis?.close();
       await chain.close();
     },
+  };
+}
+
+/** Everything that hangs on one Redis: the tier, the messages between instances, and the flights they share. */
+function connectRedis(config: CacheConfig, { log, now }: { log: Logger; now: () => number }) {
+  const { key_prefix: prefix, deadline: deadlineMs } = config.redis;
+  const client = createRedisClient(config.redis, log);
+  let chain: Chain | undefined;
+  let remote: RemoteFlights | undefined;
+  const bus = createBus({
+    client,
+    subscriber: createRedisClient(config.redis, log),
+    prefix,
+    log,
+    onDone: (key, failure) => remote?.ended(key, failure),
+    onDrop: (drop) => void chain?.forget(drop, ["memory", "sqlite"]),
+  });
+  return {
+    tier: createRedisTier({ client, prefix, now, announce: (drop) => bus.drop(drop) }),
+    join(joined: Chain): RemoteFlights | undefined {
+      chain = joined;
+      const breaker = joined.link("redis")?.writes;
+      if (breaker === undefined) return undefined;
+      remote = createRemoteFlights({ client, prefix, bus, breaker, deadlineMs, lockMs: config.lock * 1000 });
+      return remote;
+    },
+    close: () => bus.close(),
   };
 }

@@ -1,5 +1,5 @@
 import type { Database } from "bun:sqlite";
-import type { Entry } from "./tier.ts";
+import type { Drop, Entry } from "./tier.ts";
 
 /** A write that waits for the next batch; undefined = the key is to go. */
 export type Change = Entry | undefined;
@@ -26,10 +26,10 @@ export interface CacheTable {
   /** The next slice in order of ids; from the start with undefined. A damaged row has no content. */
   slice(after: bigint | undefined, limit: number): { id: bigint; row: Row | undefined }[];
   dropIds(ids: bigint[]): number;
-  /** Tells other processes on this file that keys with this prefix have gone. */
-  announce(prefix: string): void;
-  /** Prefixes that others announced since the last call. */
-  announced(): string[];
+  /** Tells other processes on this file what has gone. */
+  announce(drop: Drop): void;
+  /** What others announced since the last call. */
+  announced(): Drop[];
 }
 
 const SCHEMA = `
@@ -49,7 +49,7 @@ const SCHEMA = `
   );
   INSERT OR IGNORE INTO cache_totals_v1 VALUES (1, 0, 0);
   CREATE TABLE IF NOT EXISTS cache_dropped_v1 (
-    seq INTEGER PRIMARY KEY AUTOINCREMENT, prefix TEXT NOT NULL, origin TEXT NOT NULL
+    seq INTEGER PRIMARY KEY AUTOINCREMENT, key TEXT NOT NULL, exact INTEGER NOT NULL, origin TEXT NOT NULL
   );
 `;
 
@@ -173,8 +173,8 @@ export function openCacheTable(db: Database, now: () => number): CacheTable {
       return rows.map((raw) => ({ id: BigInt(raw.id), row: decodeRow(raw) }));
     },
     dropIds: (ids) => dropping(() => ids.flatMap((id) => remove.all(id))),
-    announce(prefix) {
-      db.query("INSERT INTO cache_dropped_v1 (prefix, origin) VALUES (?, ?)").run(prefix, origin);
+    announce({ key, exact }) {
+      db.query("INSERT INTO cache_dropped_v1 (key, exact, origin) VALUES (?, ?, ?)").run(key, exact ? 1 : 0, origin);
       db.query("DELETE FROM cache_dropped_v1 WHERE seq <= (SELECT max(seq) FROM cache_dropped_v1) - ?").run(
         KEPT_ANNOUNCEMENTS,
       );
@@ -184,12 +184,12 @@ export function openCacheTable(db: Database, now: () => number): CacheTable {
       if (version === seenVersion) return [];
       seenVersion = version;
       const rows = db
-        .query<{ seq: number; prefix: string; origin: string }, [number]>(
-          "SELECT seq, prefix, origin FROM cache_dropped_v1 WHERE seq > ? ORDER BY seq",
+        .query<{ seq: number; key: string; exact: number; origin: string }, [number]>(
+          "SELECT seq, key, exact, origin FROM cache_dropped_v1 WHERE seq > ? ORDER BY seq",
         )
         .all(seenSeq);
       seenSeq = rows.at(-1)?.seq ?? seenSeq;
-      return rows.filter((row) => row.origin !== origin).map((row) => row.prefix);
+      return rows.filter((row) => row.origin !== origin).map((row) => ({ key: row.key, exact: row.exact === 1 }));
     },
   };
 }

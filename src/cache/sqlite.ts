@@ -2,7 +2,7 @@ import type { Database } from "bun:sqlite";
 import { isCorrupt, openDatabase, setAside } from "../ops/database.ts";
 import type { Logger } from "../ops/log.ts";
 import { type CacheTable, type Change, openCacheTable, rowId } from "./sqlite-table.ts";
-import type { CacheTier } from "./tier.ts";
+import type { CacheTier, Drop } from "./tier.ts";
 
 export interface SqliteOptions {
   /** The database file. One of its own is best: a cache that broke is thrown away, accounts are not. */
@@ -15,8 +15,8 @@ export interface SqliteOptions {
   /** Unix ms. */
   now: () => number;
   log: Logger;
-  /** Told of prefixes that another process on the same file has dropped. */
-  onForeignDrop?: (prefix: string) => void;
+  /** Told of what another process on the same file has dropped. */
+  onForeignDrop?: (drop: Drop) => void;
 }
 
 export interface SqliteTier extends CacheTier {
@@ -191,7 +191,7 @@ export function createSqliteTier(options: SqliteOptions): SqliteTier {
   const look = setInterval(() => {
     if (options.onForeignDrop === undefined || table === undefined) return;
     try {
-      for (const prefix of table.announced()) options.onForeignDrop(prefix);
+      for (const drop of table.announced()) options.onForeignDrop(drop);
     } catch {
       // Seen at the next look.
     }
@@ -290,8 +290,8 @@ export function createSqliteTier(options: SqliteOptions): SqliteTier {
       return dropped;
     },
 
-    async announce(prefix) {
-      using((open) => open.announce(prefix), undefined);
+    async announce(drop) {
+      using((open) => open.announce(drop), undefined);
     },
   };
 }

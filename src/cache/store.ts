@@ -110,7 +110,7 @@ export function createStore(deps: StoreDeps): Store {
   async function evict(key: string): Promise<void> {
     await chain.delete(key);
     for (const { tier, writes } of chain.links) {
-      if (!writes.isOpen()) await tier.announce?.(key).catch(() => undefined);
+      if (!writes.isOpen()) await tier.announce?.({ key, exact: true }).catch(() => undefined);
     }
   }
 

@@ -8,6 +8,12 @@ export interface Entry {
 export const TIER_NAMES = ["memory", "redis", "sqlite"] as const;
 export type TierName = (typeof TIER_NAMES)[number];
 
+/** What has gone: one key, or every key that begins with it. */
+export interface Drop {
+  key: string;
+  exact: boolean;
+}
+
 export interface TierSize {
   entries: number;
   /** Bytes as this tier counts them; undefined = it cannot say. */
@@ -33,6 +39,6 @@ export interface CacheTier {
   prune?(): Promise<number>;
   /** Drops every key that begins with `prefix`. @returns how many entries went. */
   deletePrefix?(prefix: string): Promise<number>;
-  /** Tells the other processes that share this tier to drop what they keep nearer to themselves. */
-  announce?(prefix: string): Promise<void>;
+  /** Tells the other processes that share this tier to drop what they have of it in their own tiers. */
+  announce?(drop: Drop): Promise<void>;
 }

@@ -1,0 +1,100 @@
+import { readFileSync } from "node:fs";
+import { Cluster, type ClusterOptions, Redis, type RedisOptions } from "ioredis";
+import type { Logger } from "../ops/log.ts";
+import type { CacheConfig } from "./kinds.ts";
+
+export type RedisSettings = CacheConfig["redis"];
+export type RedisClient = Redis | Cluster;
+
+/** How long a connection may take, and how long a server may say nothing to a question (ms). */
+const CONNECT_MS = 2_000;
+const SILENCE_MS = 4_000;
+
+/**
+ * A client for one server, for the master that sentinels name, or for a cluster. It connects by itself, again and
+ * again; meanwhile every command fails at once, so that no request waits for a connection.
+ */
+export function createRedisClient(settings: RedisSettings, log: Logger): RedisClient {
+  const client = settings.mode === "cluster" ? clusterOf(settings) : new Redis(singleOf(settings));
+  // Without a listener Node ends the process. What fails is told by the commands; the chain notes it once.
+  client.on("error", (error) => log.debug("redis connection", { error }));
+  return client;
+}
+
+/** The masters of a cluster, or the one server: what has to be walked to see every key. */
+export function mastersOf(client: RedisClient): Redis[] {
+  return client instanceof Cluster ? client.nodes("master") : [client];
+}
+
+function sharedOptions(settings: RedisSettings) {
+  return {
+    // Understood by every server that speaks this protocol, old ones and work-alikes too.
+    protocol: 2,
+    connectTimeout: CONNECT_MS,
+    socketTimeout: SILENCE_MS,
+    maxRetriesPerRequest: 0,
+    autoResendUnfulfilledCommands: false,
+    ...(settings.user === "" ? {} : { username: settings.user }),
+    ...(settings.password === "" ? {} : { password: settings.password }),
+    ...(settings.tls ? { tls: tlsOf(settings) } : {}),
+  } as const satisfies RedisOptions;
+}
+
+function singleOf(settings: RedisSettings) {
+  const options = {
+    ...sharedOptions(settings),
+    enableOfflineQueue: false,
+    retryStrategy: pause,
+    db: settings.db,
+  } satisfies RedisOptions;
+  if (settings.mode === "standalone") return { ...options, host: settings.host, port: settings.port };
+  return {
+    ...options,
+    sentinels: nodesOf(settings),
+    name: settings.sentinel_name,
+    sentinelRetryStrategy: pause,
+    // A demoted master still talks, but takes no writes: find the new one.
+    reconnectOnError: (error: Error) => error.message.startsWith("READONLY"),
+    ...(settings.sentinel_user === "" ? {} : { sentinelUsername: settings.sentinel_user }),
+    ...(settings.sentinel_password === "" ? {} : { sentinelPassword: settings.sentinel_password }),
+    ...(settings.tls ? { enableTLSForSentinelMode: true, sentinelTLS: tlsOf(settings) } : {}),
+  } satisfies RedisOptions;
+}
+
+function clusterOf(settings: RedisSettings): Cluster {
+  const options = {
+    enableOfflineQueue: false,
+    clusterRetryStrategy: pause,
+    slotsRefreshTimeout: CONNECT_MS,
+    redisOptions: sharedOptions(settings),
+    // Certificates name hosts, so addresses that the cluster tells must not be looked up first.
+    ...(settings.tls ? { dnsLookup: asItIs } : {}),
+  } satisfies ClusterOptions;
+  return new Cluster(nodesOf(settings), options);
+}
+
+const asItIs: NonNullable<ClusterOptions["dnsLookup"]> = (address, callback) => callback(null, address);
+
+function nodesOf(settings: RedisSettings): { host: string; port: number }[] {
+  if (settings.nodes.length === 0) return [{ host: settings.host, port: settings.port }];
+  return settings.nodes.map((node) => {
+    const colon = node.lastIndexOf(":");
+    return { host: node.slice(0, colon).replace(/^\[|\]$/g, ""), port: Number(node.slice(colon + 1)) };
+  });
+}
+
+function tlsOf(settings: RedisSettings) {
+  const file = (path: string) => (path === "" ? undefined : readFileSync(path));
+  const [ca, cert, key] = [file(settings.tls_ca), file(settings.tls_cert), file(settings.tls_key)];
+  return {
+    ...(ca === undefined ? {} : { ca }),
+    ...(cert === undefined ? {} : { cert }),
+    ...(key === undefined ? {} : { key }),
+    ...(settings.tls_server_name === "" ? {} : { servername: settings.tls_server_name }),
+  };
+}
+
+/** Pause before the next attempt to connect (ms). */
+function pause(times: number): number {
+  return Math.min(50 * 2 ** Math.min(times, 7), 3_000) * (1 + Math.random() / 4);
+}
