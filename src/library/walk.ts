@@ -40,6 +40,8 @@ interface Folder {
  */
 export async function* walk(options: WalkOptions): AsyncGenerator<FileState, WalkSummary> {
   const seen = new Set<string>();
+  /** Files that a link led to: their own folder may follow, when a link leads there too. */
+  const linked = new Set<string>();
   const links: Folder[] = [];
   const summary: WalkSummary = { files: 0, truncated: false, unreadableRoots: [] };
   const real = await realRoots(options.roots);
@@ -105,16 +107,18 @@ export async function* walk(options: WalkOptions): AsyncGenerator<FileState, Wal
       if (info.isDirectory()) {
         if (link.depth <= MAX_DEPTH) queue.push(link);
       } else if (info.isFile() && isAudio(link.path) && !seen.has(`${info.dev}:${info.ino}`)) {
-        yield* file(link.root, link.path, createSides(dirname(link.path), undefined));
+        linked.add(`${info.dev}:${info.ino}`);
+        yield* file(link.root, link.path, createSides(dirname(link.path), undefined), true);
       }
     } catch (error) {
       problem(link.root, link.path, error);
     }
   }
 
-  async function* file(root: number, path: string, sides: Sides): AsyncGenerator<FileState> {
+  async function* file(root: number, path: string, sides: Sides, isLink = false): AsyncGenerator<FileState> {
     try {
       const info = await stat(path);
+      if (!isLink && linked.has(`${info.dev}:${info.ino}`)) return;
       // Hard links are files of their own; only what a symbolic link leads to must not come twice.
       seen.add(`${info.dev}:${info.ino}`);
       if (summary.files >= options.maxFiles) {
