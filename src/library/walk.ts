@@ -1,5 +1,5 @@
-import type { Dirent } from "node:fs";
-import { readdir, realpath, stat } from "node:fs/promises";
+import { type Dirent, statSync } from "node:fs";
+import { readdir, realpath } from "node:fs/promises";
 import { dirname, join, relative, sep } from "node:path";
 import type { FileState } from "./track.ts";
 
@@ -37,6 +37,7 @@ interface Folder {
 /**
  * Yields every audio file below the roots, folder by folder. Symbolic links are taken last and once: what has been
  * seen under its own name is not seen again, and what lies outside of all roots only with `followOutside`.
+ * Runs in a worker; single `stat` calls are synchronous there because a thousand awaits cost more than the calls.
  */
 export async function* walk(options: WalkOptions): AsyncGenerator<FileState, WalkSummary> {
   const seen = new Set<string>();
@@ -82,7 +83,7 @@ export async function* walk(options: WalkOptions): AsyncGenerator<FileState, Wal
 
   async function list(folder: Folder): Promise<Dirent[] | undefined> {
     try {
-      const info = await stat(folder.path);
+      const info = statSync(folder.path);
       const key = `${info.dev}:${info.ino}`;
       if (seen.has(key)) return undefined;
       seen.add(key);
@@ -103,7 +104,7 @@ export async function* walk(options: WalkOptions): AsyncGenerator<FileState, Wal
         options.onProblem(link.root, below(link.root, link.path), "符号链接指向音乐目录之外");
         return;
       }
-      const info = await stat(target);
+      const info = statSync(target);
       if (info.isDirectory()) {
         if (link.depth <= MAX_DEPTH) queue.push(link);
       } else if (info.isFile() && isAudio(link.path) && !seen.has(`${info.dev}:${info.ino}`)) {
@@ -117,7 +118,7 @@ export async function* walk(options: WalkOptions): AsyncGenerator<FileState, Wal
 
   async function* file(root: number, path: string, sides: Sides, isLink = false): AsyncGenerator<FileState> {
     try {
-      const info = await stat(path);
+      const info = statSync(path);
       if (!isLink && linked.has(`${info.dev}:${info.ino}`)) return;
       // Hard links are files of their own; only what a symbolic link leads to must not come twice.
       seen.add(`${info.dev}:${info.ino}`);
@@ -174,7 +175,7 @@ type Sides = (audioPath: string) => Promise<string>;
 function createSides(folder: string, names: Set<string> | undefined): Sides {
   let all = names;
   let byLower: Map<string, string> | undefined;
-  let folderImage: Promise<string> | undefined;
+  let folderImage: string | undefined;
   return async (audioPath) => {
     all ??= new Set(await readdir(folder).catch(() => []));
     byLower ??= new Map([...all].filter(isSide).map((name) => [name.toLowerCase(), name]));
@@ -183,7 +184,7 @@ function createSides(folder: string, names: Set<string> | undefined): Sides {
     const lyric = byLower.get(`${stem}.lrc`);
     const image = ["jpg", "jpeg", "png", "webp"].map((kind) => byLower?.get(`${stem}.${kind}`)).find(Boolean);
     folderImage ??= mark(folder, [...byLower.values()].filter((name) => FOLDER_IMAGE.test(name)).sort()[0]);
-    const parts = [await mark(folder, lyric), image === undefined ? await folderImage : await mark(folder, image)];
+    const parts = [mark(folder, lyric), image === undefined ? folderImage : mark(folder, image)];
     return parts.filter((part) => part !== "").join("\n");
   };
 }
@@ -191,10 +192,15 @@ function createSides(folder: string, names: Set<string> | undefined): Sides {
 const isSide = (name: string) => /\.lrc$/i.test(name) || IMAGE.test(name);
 
 /** "name|size|mtime", by which a change shows; empty for what is not a plain file. */
-async function mark(folder: string, name: string | undefined): Promise<string> {
+function mark(folder: string, name: string | undefined): string {
   if (name === undefined) return "";
-  const info = await stat(join(folder, name)).catch(() => undefined);
-  return info?.isFile() ? `${name}|${info.size}|${Math.trunc(info.mtimeMs)}` : "";
+  try {
+    const info = statSync(join(folder, name));
+    return info.isFile() ? `${name}|${info.size}|${Math.trunc(info.mtimeMs)}` : "";
+  } catch {
+    // Gone since the folder was listed.
+    return "";
+  }
 }
 
 export interface SideFiles {
