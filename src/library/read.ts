@@ -20,7 +20,7 @@ export interface ReadOptions {
  */
 export async function readTrack(path: string, side: string, options: ReadOptions): Promise<TrackData> {
   const { common, format } = await withDeadline(parseFile(path, { duration: false }), options.deadlineMs);
-  if (format.container === undefined && format.codec === undefined) throw new Error("不是可识别的音频");
+  if (format.codec === undefined && format.sampleRate === undefined) throw new Error("不是可识别的音频");
   const beside = sideFiles(side);
   return {
     title: clean(common.title),

@@ -25,7 +25,14 @@ export type ToWorker = ScanOrder | ReadOrder;
 
 export type FromWorker =
   | { type: "offer"; batch: number; files: FileState[] }
-  | { type: "read"; batch: number; tracks: { at: number; data: TrackData }[]; bad: { at: number; reason: string }[] }
+  /** A part of what was wanted; `last` closes the batch. */
+  | {
+      type: "read";
+      batch: number;
+      tracks: { at: number; data: TrackData }[];
+      bad: { at: number; reason: string }[];
+      last: boolean;
+    }
   | { type: "problem"; root: number; path: string; reason: string }
   | { type: "done"; files: number; truncated: boolean; unreadableRoots: number[] }
   | { type: "failed"; reason: string };

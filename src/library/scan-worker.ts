@@ -8,6 +8,8 @@ import { codeOf, walk } from "./walk.ts";
 /** Runs in a worker: walks, offers what it finds in batches, and reads what the main thread wants of each. */
 
 const PARALLEL = 8;
+/** Files told at once: what the main thread stores of one message must not hold requests up. */
+const PART = 16;
 const FILE_DEADLINE_MS = 15_000;
 
 declare const self: Worker;
@@ -57,7 +59,11 @@ async function offer(order: ScanOrder, batch: number, files: FileState[]): Promi
   });
   post({ type: "offer", batch, files });
   const { wanted } = await answered;
-  const message: Extract<FromWorker, { type: "read" }> = { type: "read", batch, tracks: [], bad: [] };
+  let message: Extract<FromWorker, { type: "read" }> = { type: "read", batch, tracks: [], bad: [], last: false };
+  const tell = (last: boolean) => {
+    post({ ...message, last });
+    message = { type: "read", batch, tracks: [], bad: [], last: false };
+  };
   const queue = [...wanted];
   const work = async () => {
     for (let at = queue.shift(); at !== undefined; at = queue.shift()) {
@@ -66,12 +72,14 @@ async function offer(order: ScanOrder, batch: number, files: FileState[]): Promi
       try {
         const path = join(order.roots[file.root] ?? "", file.path);
         const options = { coverMaxBytes: order.coverMaxBytes, deadlineMs: FILE_DEADLINE_MS };
-        message.tracks.push({ at, data: await readTrack(path, file.side, options) });
+        const data = await readTrack(path, file.side, options);
+        message.tracks.push({ at, data });
       } catch (error) {
         message.bad.push({ at, reason: error instanceof Error ? error.message.slice(0, 200) : String(error) });
       }
+      if (message.tracks.length >= PART) tell(false);
     }
   };
   await Promise.all(Array.from({ length: PARALLEL }, work));
-  if (wanted.length > 0) post(message);
+  if (wanted.length > 0) tell(true);
 }

@@ -117,7 +117,8 @@ function runWorker(deps: ScanDeps, run: Run, batch: number): Promise<Outcome> {
           send({ type: "read", batch: message.batch, wanted });
         } else if (message.type === "read") {
           run.received(files, message);
-          reading = [];
+          const told = new Set([...message.tracks, ...message.bad].map((one) => files[one.at]));
+          reading = message.last ? [] : reading.filter((file) => !told.has(file));
         } else if (message.type === "problem") run.problem(message.root, message.path, message.reason);
         else if (message.type === "done") finish({ done: message });
         else finish({ done: undefined, reason: message.reason, reading: [] });

@@ -1,5 +1,5 @@
-import type { Dirent } from "node:fs";
-import { readdir, realpath, stat } from "node:fs/promises";
+import { type Dirent, statSync } from "node:fs";
+import { readdir, realpath } from "node:fs/promises";
 import { dirname, join, relative, sep } from "node:path";
 import type { FileState } from "./track.ts";
 
@@ -37,9 +37,12 @@ interface Folder {
 /**
  * Yields every audio file below the roots, folder by folder. Symbolic links are taken last and once: what has been
  * seen under its own name is not seen again, and what lies outside of all roots only with `followOutside`.
+ * Runs in a worker; single `stat` calls are synchronous there because a thousand awaits cost more than the calls.
  */
 export async function* walk(options: WalkOptions): AsyncGenerator<FileState, WalkSummary> {
   const seen = new Set<string>();
+  /** Files that a link led to: their own folder may follow, when a link leads there too. */
+  const linked = new Set<string>();
   const links: Folder[] = [];
   const summary: WalkSummary = { files: 0, truncated: false, unreadableRoots: [] };
   const real = await realRoots(options.roots);
@@ -80,7 +83,7 @@ export async function* walk(options: WalkOptions): AsyncGenerator<FileState, Wal
 
   async function list(folder: Folder): Promise<Dirent[] | undefined> {
     try {
-      const info = await stat(folder.path);
+      const info = statSync(folder.path);
       const key = `${info.dev}:${info.ino}`;
       if (seen.has(key)) return undefined;
       seen.add(key);
@@ -101,20 +104,22 @@ export async function* walk(options: WalkOptions): AsyncGenerator<FileState, Wal
         options.onProblem(link.root, below(link.root, link.path), "符号链接指向音乐目录之外");
         return;
       }
-      const info = await stat(target);
+      const info = statSync(target);
       if (info.isDirectory()) {
         if (link.depth <= MAX_DEPTH) queue.push(link);
       } else if (info.isFile() && isAudio(link.path) && !seen.has(`${info.dev}:${info.ino}`)) {
-        yield* file(link.root, link.path, createSides(dirname(link.path), undefined));
+        linked.add(`${info.dev}:${info.ino}`);
+        yield* file(link.root, link.path, createSides(dirname(link.path), undefined), true);
       }
     } catch (error) {
       problem(link.root, link.path, error);
     }
   }
 
-  async function* file(root: number, path: string, sides: Sides): AsyncGenerator<FileState> {
+  async function* file(root: number, path: string, sides: Sides, isLink = false): AsyncGenerator<FileState> {
     try {
-      const info = await stat(path);
+      const info = statSync(path);
+      if (!isLink && linked.has(`${info.dev}:${info.ino}`)) return;
       // Hard links are files of their own; only what a symbolic link leads to must not come twice.
       seen.add(`${info.dev}:${info.ino}`);
       if (summary.files >= options.maxFiles) {
@@ -170,7 +175,7 @@ type Sides = (audioPath: string) => Promise<string>;
 function createSides(folder: string, names: Set<string> | undefined): Sides {
   let all = names;
   let byLower: Map<string, string> | undefined;
-  let folderImage: Promise<string> | undefined;
+  let folderImage: string | undefined;
   return async (audioPath) => {
     all ??= new Set(await readdir(folder).catch(() => []));
     byLower ??= new Map([...all].filter(isSide).map((name) => [name.toLowerCase(), name]));
@@ -179,7 +184,7 @@ function createSides(folder: string, names: Set<string> | undefined): Sides {
     const lyric = byLower.get(`${stem}.lrc`);
     const image = ["jpg", "jpeg", "png", "webp"].map((kind) => byLower?.get(`${stem}.${kind}`)).find(Boolean);
     folderImage ??= mark(folder, [...byLower.values()].filter((name) => FOLDER_IMAGE.test(name)).sort()[0]);
-    const parts = [await mark(folder, lyric), image === undefined ? await folderImage : await mark(folder, image)];
+    const parts = [mark(folder, lyric), image === undefined ? folderImage : mark(folder, image)];
     return parts.filter((part) => part !== "").join("\n");
   };
 }
@@ -187,10 +192,15 @@ function createSides(folder: string, names: Set<string> | undefined): Sides {
 const isSide = (name: string) => /\.lrc$/i.test(name) || IMAGE.test(name);
 
 /** "name|size|mtime", by which a change shows; empty for what is not a plain file. */
-async function mark(folder: string, name: string | undefined): Promise<string> {
+function mark(folder: string, name: string | undefined): string {
   if (name === undefined) return "";
-  const info = await stat(join(folder, name)).catch(() => undefined);
-  return info?.isFile() ? `${name}|${info.size}|${Math.trunc(info.mtimeMs)}` : "";
+  try {
+    const info = statSync(join(folder, name));
+    return info.isFile() ? `${name}|${info.size}|${Math.trunc(info.mtimeMs)}` : "";
+  } catch {
+    // Gone since the folder was listed.
+    return "";
+  }
 }
 
 export interface SideFiles {
