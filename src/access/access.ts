@@ -29,6 +29,8 @@ export interface AccessDeps {
   redis?: Redis | undefined;
   /** Of every key in Redis: `common.cache.redis.key_prefix`. */
   prefix?: string;
+  /** Unix ms; for tests. */
+  now?: () => number;
 }
 
 /** Everything that decides who may ask. What depends on the config is replaced when that changes. */
@@ -54,6 +56,7 @@ const DEFAULT_PREFIX = "LXAPISERVER";
 
 export async function createAccess(deps: AccessDeps): Promise<Access> {
   const { db, log, prefix = DEFAULT_PREFIX } = deps;
+  const time = deps.now === undefined ? {} : { now: deps.now };
   const { security } = deps.config;
   createTables(db);
   const redis = security.rate_limit.shared ? deps.redis : undefined;
@@ -62,23 +65,25 @@ export async function createAccess(deps: AccessDeps): Promise<Access> {
     security.signed_link_secret !== "" || redis === undefined
       ? security.signed_link_secret
       : await sharedSecret(redis, `${prefix}:links`, log);
-  let current = derive(deps.config, undefined, redis, prefix, log);
+  let current = derive(deps.config, undefined, { ...deps, redis, prefix });
   const linkSecret = createSecret({
     db,
     name: "links",
     rotateMs: security.signed_link_rotation * 1000,
     keepMs: (security.signed_link_lifetime + security.signed_link_skew) * 1000,
     fixed,
+    ...time,
   });
-  const sessionSecret = createSecret({ db, name: "sessions", rotateMs: SESSION_SECRET_MS, keepMs: DAY_MS });
+  const sessionSecret = createSecret({ db, name: "sessions", rotateMs: SESSION_SECRET_MS, keepMs: DAY_MS, ...time });
   const secrets: RotatingSecret[] = [linkSecret, sessionSecret];
   const shared = redis === undefined ? undefined : createSharedQuota(redis, prefix, log);
-  const keys = createKeys({ db, configured: security.key.values, shared });
+  const keys = createKeys({ db, configured: security.key.values, shared, ...time });
   const sharing = redis === undefined ? undefined : createBanSharing(redis, prefix, log);
-  const bans = createBans({ db, policy: banPolicy(security), log, sharing });
+  const bans = createBans({ db, policy: banPolicy(security), log, sharing, ...time });
   const admin = createAdmin({
     db,
     secret: sessionSecret,
+    ...time,
     settings: () => adminSettings(current.config.security),
     onGuess: (address) => {
       const parsed = parseAddress(address);
@@ -114,14 +119,15 @@ export async function createAccess(deps: AccessDeps): Promise<Access> {
       secret: linkSecret,
       lifetimeSeconds: () => current.config.security.signed_link_lifetime,
       skewSeconds: () => current.config.security.signed_link_skew,
+      ...time,
     }),
     keys,
     bans,
     admin,
-    audit: createAudit(db, log),
+    audit: createAudit(db, log, deps.now),
     configure(config) {
       const before = current.config.security;
-      current = derive(config, current, redis, prefix, log);
+      current = derive(config, current, { ...deps, redis, prefix });
       if (!Bun.deepEquals(before.key.values, config.security.key.values)) keys.configure(config.security.key.values);
       if (!Bun.deepEquals(banPolicy(before), banPolicy(config.security))) bans.configure(banPolicy(config.security));
     },
@@ -148,15 +154,13 @@ interface Derived {
 function derive(
   config: AccessConfig,
   before: Derived | undefined,
-  redis: Redis | undefined,
-  prefix: string,
-  log: Logger,
+  { redis, prefix, log, now }: Pick<AccessDeps, "log" | "redis" | "now"> & { prefix: string },
 ): Derived {
   const { security } = config;
   const options = limitOptions(security);
   const same = before !== undefined && Bun.deepEquals(options, limitOptions(before.config.security));
   const fresh = () =>
-    redis === undefined ? createMemoryLimiter(options) : createRedisLimiter({ options, redis, prefix, log });
+    redis === undefined ? createMemoryLimiter(options, now) : createRedisLimiter({ options, redis, prefix, log });
   const derived: Derived = {
     config,
     peers: createPeerReader(config.reverse_proxy),

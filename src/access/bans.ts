@@ -41,6 +41,7 @@ export interface BansDeps {
   policy: BanPolicy;
   log: Logger;
   sharing?: BanSharing | undefined;
+  /** Unix ms. */
   now?: () => number;
 }
 
@@ -77,11 +78,13 @@ const FLUSH_MS = 1000;
 const SWEEP_MS = 60_000;
 
 export function createBans({ db, policy: first, log, sharing = noSharing, now = Date.now }: BansDeps): Bans {
+  // Strikes are counted by a clock that nobody sets back.
+  const clock = now === Date.now ? () => performance.now() : now;
   const index = createBanIndex();
   const store = createBanStore(db, now);
   let policy = first;
   let allow = networkSet(policy.allow);
-  let strikes = strikeTable(policy);
+  let strikes = strikeTable(policy, clock);
   /** Written together, off the request path; a ban in force does not wait for it. */
   const unwritten = new Map<string, Ban>();
 
@@ -214,7 +217,7 @@ export function createBans({ db, policy: first, log, sharing = noSharing, now = 
     configure(next) {
       policy = next;
       allow = networkSet(policy.allow);
-      strikes = strikeTable(policy);
+      strikes = strikeTable(policy, clock);
     },
     reload: load,
     flush,
@@ -235,8 +238,7 @@ function until(ban: Ban): string {
 }
 
 /** Strikes fade evenly over the window; an offence that finds no token left is one too many. */
-function strikeTable(policy: BanPolicy) {
-  const clock = () => performance.now();
+function strikeTable(policy: BanPolicy, clock: () => number) {
   const counted = OFFENCES.filter((offence) => policy.offences[offence].count > 1);
   const table = createRateTable(counted.length === 0 ? 8 : policy.addresses, clock());
   const rates = new Map<Offence, number>();

@@ -52,6 +52,8 @@ export interface Keys {
   charge(key: RequestKey): QuotaVerdict | undefined | Promise<QuotaVerdict | undefined>;
   /** The secret is given here once, and cannot be read again. @throws AppError `invalid_request`, `conflict` */
   add(name: string, rights: Partial<KeyRights>): { secret: string; key: RequestKey };
+  /** Changes what a stored key allows. @throws AppError `not_found`, `invalid_request` */
+  update(name: string, rights: Partial<KeyRights>): RequestKey;
   /** False when there is no stored key of this name. */
   remove(name: string): boolean;
   list(): RequestKey[];
@@ -179,9 +181,16 @@ export function createKeys({ db, configured, shared, now = Date.now }: KeysDeps)
       if (key === undefined) throw new AppError("storage_failed", "key 未能保存");
       return { secret, key };
     },
+    update(name, partial) {
+      const key = names.get(name);
+      if (key?.origin !== "stored") throw new AppError("not_found", `没有名为 ${name} 的 key`);
+      change(db, name, checkedRights(name, { ...rightsOf(key), ...partial }, now()));
+      load();
+      return names.get(name) ?? key;
+    },
     remove(name) {
-      const key = all.find((other) => other.name === name && other.origin === "stored");
-      if (key === undefined) return false;
+      const key = names.get(name);
+      if (key?.origin !== "stored") return false;
       db.transaction(() => {
         db.query("DELETE FROM access_keys WHERE name = ?").run(name);
         db.query("DELETE FROM access_key_use WHERE id = ?").run(key.id);
@@ -252,6 +261,27 @@ function store(db: Database, name: string, digest: Uint8Array, rights: KeyRights
     );
     touch(db, "keys");
   })();
+}
+
+function change(db: Database, name: string, rights: KeyRights): void {
+  db.transaction(() => {
+    db.query(
+      "UPDATE access_keys SET note = ?, per_minute = ?, per_day = ?, sources = ?, qualities = ?, expires_at = ? WHERE name = ?",
+    ).run(
+      rights.note,
+      rights.perMinute,
+      rights.perDay,
+      rights.sources.join(","),
+      rights.qualities.join(","),
+      rights.expiresAt ?? null,
+      name,
+    );
+    touch(db, "keys");
+  })();
+}
+
+function rightsOf({ note, perMinute, perDay, sources, qualities, expiresAt }: RequestKey): KeyRights {
+  return { note, perMinute, perDay, sources, qualities, expiresAt };
 }
 
 function checkedRights(name: string, partial: Partial<KeyRights>, now: number): KeyRights {

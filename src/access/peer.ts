@@ -82,8 +82,7 @@ export function createPeerReader(rules: ProxyRules): PeerReader {
     const direct = connectionAddress(peerAddress);
     if (trusts(direct)) {
       const client = named(headers, direct);
-      if (client !== undefined) return caller(client, true, client !== direct, false);
-      return caller(direct, true, false, false);
+      return caller(client ?? direct, true, client !== undefined, false);
     }
     const refused =
       rules.allow_proxy && !rules.allow_public_ip && realIp !== "" && !isLocal(direct) && headers.has(realIp);

@@ -35,6 +35,8 @@ export interface Sessions {
   refresh(presented: string): Promise<Grant>;
   /** Undefined for a forged, expired or revoked token. */
   verify(token: string): Promise<SessionInfo | undefined>;
+  /** What scripts of our pages send back in `X-CSRF-Token`. */
+  csrfOf(sessionId: string): string;
   csrfGood(sessionId: string, presented: string | null): boolean;
   end(sessionId: string): void;
   endAllOf(userId: number): void;
@@ -163,6 +165,10 @@ export function createSessions({ db, users, secret, settings, now = Date.now }: 
       const row = id === undefined ? undefined : live(id);
       const user = row === undefined ? undefined : users.get(row.user_id);
       return row === undefined || user === undefined ? undefined : { id: row.id, user };
+    },
+    csrfOf(sessionId) {
+      const [key] = secret.current();
+      return key === undefined ? "" : csrfOf(sessionId, key);
     },
     csrfGood(sessionId, presented) {
       if (presented === null || presented.length > 100) return false;
