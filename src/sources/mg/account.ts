@@ -43,7 +43,10 @@ export function createAccounts(client: MgClient): AccountAbility {
       return { state: "valid" };
     } catch (error) {
       if (!isAppError(error)) throw error;
-      if (error.kind === "upstream_needs_login" || error.kind === "upstream_refused") return { state: "expired" };
+      if (error.kind === "upstream_needs_login")
+        return { state: /封禁|冻结/.test(error.message) ? "banned" : "expired" };
+      // A refusal for a reason that we do not know says nothing of the login.
+      if (error.kind === "upstream_refused") return { state: "unknown" };
       throw error;
     }
   }

@@ -3,6 +3,7 @@ import type { Config } from "../../config/schema.ts";
 import { AppError, type ErrorKind } from "../../core/errors.ts";
 import type { HttpReply, HttpRequest } from "../../net/fetch.ts";
 import { decode } from "../decode.ts";
+import { textOf as readText, recordOf } from "../read.ts";
 import type { Call, SourceDeps } from "../source.ts";
 
 export type MgConfig = Config["module"]["mg"];
@@ -53,7 +54,7 @@ export function createMgClient(deps: Pick<SourceDeps<unknown>, "http">): MgClien
 export function acceptBody(body: unknown, wanted: string): unknown {
   const { code } = decode(Answer, body, "mg");
   if (String(code) === wanted) return body;
-  const fields = body as Record<string, unknown>;
+  const fields = recordOf(body);
   const reason = textOf(fields["info"]) || textOf(fields["msg"]) || textOf(fields["message"]);
   throw refusal(reason, code);
 }
@@ -73,11 +74,8 @@ export function refusal(reason: string, upstreamCode: string | number): AppError
   return new AppError(kind, `${NAME}: ${text === "" ? "平台没有给出地址" : text.slice(0, 100)}`, { upstreamCode });
 }
 
-/** Ids and sizes come as text or as numbers; everything else is no text. */
-export function textOf(value: unknown): string {
-  if (typeof value === "string") return value.trim();
-  return typeof value === "number" && Number.isFinite(value) ? String(value) : "";
-}
+/** Ids and sizes come as text or as numbers; everything else, and nothing, is an empty text. */
+export const textOf = (value: unknown): string => readText(value)?.trim() ?? "";
 
 /** A text or a number that should be one: what several of Migu's interfaces do not agree on. */
 export const Loose = Type.Optional(Type.Union([Type.String(), Type.Number(), Type.Null()]));

@@ -102,7 +102,7 @@ export function createLists(client: MgClient) {
   async function idOf(text: string, kind: "playlist" | "album", call: Call): Promise<string> {
     const plain = text.trim();
     if (/^\d{1,20}$/.test(plain)) return plain;
-    const short = /(?:https?:\/\/)?(c\.migu\.cn\/[0-9A-Za-z]{1,20})/.exec(plain)?.[1];
+    const short = /(?<![\w.-])c\.migu\.cn\/[0-9A-Za-z]{1,20}/.exec(plain)?.[0];
     const address = short === undefined ? plain : await followed(`http://${short}`, call);
     const id = new RegExp(`${kind}(?:/|[^\\s]*?[?&](?:${kind}Id|id)=)(\\d{1,20})`).exec(address)?.[1];
     if (id === undefined) throw new AppError("invalid_request", `${NAME}: 无法识别的 id 或分享链接`);

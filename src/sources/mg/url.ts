@@ -1,6 +1,6 @@
 import { Type } from "@sinclair/typebox";
 import { AppError } from "../../core/errors.ts";
-import type { PlayableUrl, Quality, Song } from "../../core/types.ts";
+import { type PlayableUrl, QUALITIES, type Quality, type Song } from "../../core/types.ts";
 import { type Attempt, firstAnswer } from "../attempts.ts";
 import { decode } from "../decode.ts";
 import type { Call, SourceDeps, UrlRequest } from "../source.ts";
@@ -32,7 +32,7 @@ const TONES: Partial<Record<Quality, { tone: string; accepts: string[]; type: st
 };
 type Tone = NonNullable<(typeof TONES)[Quality]>;
 
-export const MG_QUALITIES = Object.keys(TONES) as Quality[];
+export const MG_QUALITIES = QUALITIES.filter((quality) => TONES[quality] !== undefined);
 
 export type Way = MgConfig["ways"][number];
 

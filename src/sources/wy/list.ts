@@ -88,7 +88,7 @@ export function createLists(client: WyClient, songs: WySongs, deps: Pick<SourceD
   async function idOf(text: string, kinds: string, call: Call): Promise<string> {
     const plain = text.trim();
     if (/^[1-9]\d{0,15}$/.test(plain)) return plain;
-    const short = /(?:https?:\/\/)?(163cn\.tv\/[0-9A-Za-z]{1,20})/.exec(plain)?.[1];
+    const short = /(?<![\w.-])163cn\.tv\/[0-9A-Za-z]{1,20}/.exec(plain)?.[0];
     const address = short === undefined ? plain : await followed(`http://${short}`, call);
     const id = new RegExp(`(?:${kinds})(?:/|\\?(?:[^\\s#]*&)?id=)([1-9]\\d{0,15})`).exec(address)?.[1];
     if (id === undefined) throw new AppError("invalid_request", `${NAME}: 无法识别的 id 或分享链接`);

@@ -81,7 +81,8 @@ export function createUrl(client: WyClient, deps: Pick<SourceDeps<WyConfig>, "co
 }
 
 function levelOf(quality: Quality): string {
-  const level = (LEVELS as Partial<Record<Quality, string>>)[quality];
+  const levels: Partial<Record<Quality, string>> = LEVELS;
+  const level = levels[quality];
   if (level === undefined) throw new AppError("unsupported", `${NAME}: 不支持音质 ${quality}`);
   return level;
 }
