@@ -1,53 +1,52 @@
-import { hostname } from "node:os";
+import type { Database } from "bun:sqlite";
 import { join, resolve } from "node:path";
-import { LRUCache } from "lru-cache";
-import { createAccess } from "./access/access.ts";
+import { type Access, createAccess } from "./access/access.ts";
+import { composeHttp } from "./app-routes.ts";
 import { createAddressStore } from "./cache/adapters.ts";
-import { createCache } from "./cache/index.ts";
-import { renderScript } from "./client-script/render.ts";
+import { type Cache, createCache } from "./cache/index.ts";
+import { changedKeys } from "./config/render.ts";
 import type { Config } from "./config/schema.ts";
 import { loadConfig } from "./config/store.ts";
-import { AppError } from "./core/errors.ts";
-import { isSourceId, type SourceId } from "./core/types.ts";
-import { baseUrl } from "./http/base-url.ts";
-import { contextOf } from "./http/context.ts";
-import { createFastLane } from "./http/fast-lane.ts";
-import { landingPage } from "./http/pages/landing.ts";
-import { createAccessGate } from "./http/plugins/access.ts";
-import { createAnswerHeaders } from "./http/plugins/answer-headers.ts";
-import { docsRoutes, openApi } from "./http/routes/docs.ts";
-import { gcspRoutes } from "./http/routes/gcsp.ts";
-import { composeRoutes } from "./http/routes/index.ts";
-import { localRoutes } from "./http/routes/local.ts";
-import { musicRoutes } from "./http/routes/music.ts";
-import { opsRoutes } from "./http/routes/ops.ts";
-import { queryRoutes } from "./http/routes/query.ts";
-import { rootRoutes } from "./http/routes/root.ts";
-import { scriptRoutes } from "./http/routes/script.ts";
-import { createHandler } from "./http/server.ts";
-import { createLibrary } from "./library/index.ts";
-import { createHttpClient } from "./net/fetch.ts";
+import { watchConfig } from "./config/watch.ts";
+import { writeCredentials } from "./config/write-back.ts";
+import { toAppError } from "./core/errors.ts";
+import type { SourceId } from "./core/types.ts";
+import { createLibrary, type Library } from "./library/index.ts";
+import { createHttpClient, type HttpClient } from "./net/fetch.ts";
 import { openDatabase } from "./ops/database.ts";
-import { runHealthChecks } from "./ops/health.ts";
+import { type HealthCheck, runHealthChecks } from "./ops/health.ts";
 import { createLogger, type RootLogger } from "./ops/log.ts";
 import { createMetrics } from "./ops/metrics.ts";
-import { createCatalog } from "./resolve/catalog.ts";
+import { createSchedule } from "./ops/schedule.ts";
+import { createTraces } from "./ops/trace.ts";
+import { type Catalog, createCatalog } from "./resolve/catalog.ts";
 import { musicInfoOf, songFromInfo } from "./resolve/music-info.ts";
 import { createCatalogCache } from "./resolve/stored.ts";
-import type { AccountRunner } from "./resolve/track.ts";
-import { createTrackResolver, qualityOf } from "./resolve/track.ts";
+import { createTrackResolver, type TrackResolver } from "./resolve/track.ts";
+import { createSqliteAccountStore } from "./sources/account-store.ts";
+import { type AccountPool, createAccountPool } from "./sources/accounts.ts";
 import { createSources } from "./sources/index.ts";
-import { startListener } from "./tls/listener.ts";
+import { createKeepAlive } from "./sources/keep-alive.ts";
+import type { Source } from "./sources/source.ts";
+import { type Listener, startListener } from "./tls/listener.ts";
 
-/** The composed application. */
+/** The composed application. Commands use its features without opening a port. */
 export interface App {
   config(): Config;
   readonly log: RootLogger;
+  readonly db: Database;
+  readonly access: Access;
+  readonly cache: Cache;
+  readonly sources: ReadonlyMap<SourceId, Source>;
+  readonly pool: AccountPool;
+  readonly catalog: Catalog;
+  readonly track: TrackResolver;
+  readonly library: Library;
   /** Shown once on the first start, while there is no admin yet. */
   readonly setupToken: string | undefined;
   /** "?key=…" when `/script` wants a key. */
   scriptQuery(): string;
-  /** Opens the listeners. @returns their addresses */
+  /** Opens the listeners and starts what runs in the background. @returns the addresses */
   start(): Promise<string[]>;
   /** Stops accepting, lets running requests end (within the configured deadline), flushes, closes. */
   close(): Promise<void>;
@@ -63,15 +62,19 @@ export interface AppPlace {
   workers: { libraryScan: string };
 }
 
+/** Seconds without traffic after which a connection is closed. */
+const IDLE_SECONDS = 60;
+
+/** Config -> application. Builds from the ground up; nothing runs in the background before `start`. */
 export async function openApp(place: AppPlace): Promise<App> {
+  const startedAt = Date.now();
   const dataDir = resolve(place.dataDir);
-  const loaded = await loadConfig({
-    dataDir,
-    file: place.configFile,
-    defaultText: place.defaultText,
-    environment: place.environment,
-  });
-  const { config } = loaded;
+  const load = () =>
+    loadConfig({ dataDir, file: place.configFile, defaultText: place.defaultText, environment: place.environment });
+  const loaded = await load();
+  let config = loaded.config;
+  const current = () => config;
+
   const log = createLogger({
     level: config.common.debug_mode ? "debug" : "info",
     format: config.common.log_format,
@@ -79,16 +82,8 @@ export async function openApp(place: AppPlace): Promise<App> {
     ...(config.common.log_file ? { file: join(dataDir, "logs", "lx.log") } : {}),
   });
   const metrics = createMetrics(place.version);
-  const startedAt = Date.now();
-  const http = createHttpClient({
-    deadlineMs: config.common.upstream.deadline * 1000,
-    maxBytes: config.common.upstream.max_bytes,
-    retries: config.common.upstream.retries,
-    ...(config.common.upstream_gateway === "" ? {} : { gateway: config.common.upstream_gateway }),
-    ...(config.common.proxy.enable
-      ? { proxy: { http: config.common.proxy.http_value, https: config.common.proxy.https_value } }
-      : {}),
-  });
+  const traces = createTraces();
+  const schedule = createSchedule(log);
   const db = openDatabase(join(dataDir, "lx.db"), log);
   const cache = createCache({ config: () => config.common.cache, databasePath: join(dataDir, "cache.db"), log });
   const access = await createAccess({
@@ -97,10 +92,18 @@ export async function openApp(place: AppPlace): Promise<App> {
     config: accessConfig(config),
     prefix: config.common.cache.redis.key_prefix,
   });
-  const gate = createAccessGate({
-    access,
-    gcspPath: () => (config.module.gcsp.enable ? config.module.gcsp.path : undefined),
+
+  const http = platformClient(config);
+  const sources = createSources(config.module, { http, log, now: Date.now, random: Math.random });
+  const pool = createAccountPool({
+    sources,
+    store: createSqliteAccountStore(db),
+    settings: () => accountSettings(config),
+    log,
+    now: Date.now,
+    writeBack: (change) => writeCredentials(loaded.file, change),
   });
+  pool.configure(config.module, config.common.cookiepool);
   const library = createLibrary({
     db,
     log,
@@ -109,10 +112,9 @@ export async function openApp(place: AppPlace): Promise<App> {
     startWorker: () => new Worker(place.workers.libraryScan),
   });
 
-  const sources = createSources(config.module, { http, log, now: Date.now, random: Math.random });
   const enabled = (source: SourceId) => config.module[source].enable;
   const totalDeadlineMs = () => config.common.upstream.total_deadline * 1000;
-  const run: AccountRunner = (_source, need, work) => work({ signal: need.signal, step: need.step });
+  const { run } = pool;
   const catalog = createCatalog({ sources, enabled, run, cache: createCatalogCache(cache), totalDeadlineMs });
   const track = createTrackResolver({
     sources,
@@ -128,109 +130,87 @@ export async function openApp(place: AppPlace): Promise<App> {
     log,
   });
 
-  const music = {
+  const checks: HealthCheck[] = [
+    { name: "database", required: true, check: () => db.query("SELECT 1").get() !== null || "no answer" },
+    ...cache.stats().tiers.map(
+      ({ name }): HealthCheck => ({
+        name: `cache ${name}`,
+        required: false,
+        check: () => cache.stats().tiers.find((tier) => tier.name === name)?.state === "up" || "down",
+      }),
+    ),
+    { name: "library", required: false, check: () => library.status().lastError ?? true },
+  ];
+  const handle = composeHttp({
+    version: place.version,
+    startedAt,
+    config: current,
+    log,
+    metrics,
+    traces,
+    ready: () => runHealthChecks(checks),
+    access,
+    sources,
+    pool,
     track,
     catalog,
-    qualityOf: (source: SourceId, word: string) => qualityOf(sources.get(source), word),
-    normalizeId: (source: SourceId, songId: string) => normalizeId(sources.get(source)?.normalizeId, songId),
-    enabled: (source: string) => isSourceId(source) && enabled(source),
-    ownLink: gate.ownLink,
-    mayAsk: gate.mayAsk,
-    stepsOf: () => undefined,
-  };
-  const base = (request: Request, trusted: boolean) =>
-    baseUrl(request, {
-      publicUrl: config.common.public_url,
-      behindHttps: config.common.ssl_info.is_https,
-      trusted,
-      fallback: `http://${hostname()}:${config.common.ports[0] ?? 9763}`,
-    });
-  const routes = composeRoutes(
-    [
-      openApi(place.version),
-      docsRoutes(),
-      rootRoutes({
-        landing: (request) =>
-          landingPage({
-            title: config.common.download_config.name,
-            intro: config.common.download_config.intro,
-            version: place.version,
-            scriptUrl: config.common.allow_download_script
-              ? `${base(request, contextOf(request).peer.forwarded)}/script`
-              : undefined,
-            needsKey: config.security.key.enable,
-            sources: [...sources.values()].map((source) => ({
-              name: source.name,
-              enabled: enabled(source.id),
-              qualities: [...source.qualities],
-            })),
-          }),
-      }),
-      opsRoutes({ version: place.version, startedAt, metrics, ready: () => runHealthChecks([]) }),
-      scriptRoutes({
-        settings: () => ({ allowed: config.common.allow_download_script, ...config.common.download_config }),
-        keyGood: gate.scriptKeyGood,
-        baseUrl: base,
-        render: rendered((url, key) => renderScript({ ...config.common.download_config, url, key })),
-      }),
-      gcspRoutes({
-        settings: () => config.module.gcsp,
-        now: Date.now,
-        url: async (source, songId, quality, request) => {
-          const { peer } = contextOf(request);
-          const id = music.normalizeId(source, songId);
-          return (
-            await track.url({
-              source,
-              songId: id,
-              quality,
-              client: peer.address,
-              bypass: false,
-              signal: request.signal,
-            })
-          ).address;
-        },
-      }),
-      localRoutes({ library, authorise: () => undefined }),
-      queryRoutes(music),
-      musicRoutes(music),
-    ],
-    log,
-  );
-  const pages = ["", "docs"];
-  const answerHeaders = createAnswerHeaders(config.security.cors, { hsts: config.common.ssl_info.hsts, pages });
-  const handle = createHandler({
-    routes,
-    access: gate,
-    fastLane: createFastLane(music),
-    headers: answerHeaders,
-    observer: metrics,
-    log,
-    debug: () => config.common.debug_mode,
+    library,
   });
-  let listener: ReturnType<typeof startListener> | undefined;
+  let listener: Listener | undefined;
+  let watcher: { close(): void } | undefined;
+
+  /** Takes a changed file where that is possible; a wrong one changes nothing. */
+  async function reload(): Promise<void> {
+    try {
+      const next = (await load()).config;
+      const changes = changedKeys(config, next);
+      if (changes.length === 0) return;
+      config = next;
+      access.configure(accessConfig(next));
+      pool.configure(next.module, next.common.cookiepool);
+      log.setLevel(next.common.debug_mode ? "debug" : "info");
+      const later = changes.filter((change) => change.restart).map((change) => change.path);
+      log.info("config changed", { keys: changes.map((change) => change.path), afterRestart: later });
+    } catch (error) {
+      log.error("changed config refused, the old one stays in force", { reason: toAppError(error).message });
+    }
+  }
 
   return {
-    config: () => config,
+    config: current,
     log,
-    setupToken: access.admin.setupToken?.(),
+    db,
+    access,
+    cache,
+    sources,
+    pool,
+    catalog,
+    track,
+    library,
+    setupToken: access.admin.setupToken(),
     scriptQuery: () =>
       config.security.key.enable ? `?key=${encodeURIComponent(config.security.key.values[0] ?? "")}` : "",
     async start() {
+      const { common } = config;
       listener = startListener({
-        hosts: config.common.hosts,
-        ports: config.common.ports,
-        handle: (request, connection) => handle(request, connection.address),
-        idleSeconds: 60,
-        maxBodyBytes: 128 << 20,
+        hosts: common.hosts,
+        ports: common.ports,
+        unixSocket: common.unix_socket,
+        handle: (request, connection) => handle(request, connection.local ? "unix" : connection.address),
+        idleSeconds: IDLE_SECONDS,
+        maxBodyBytes: Math.max(config.security.body_limit, common.local_music.upload.max_bytes),
         log,
       });
-      library.start();
       if (loaded.created) log.info("wrote the default config", { file: loaded.file });
+      library.start();
+      createKeepAlive({ pool, log, now: Date.now, random: Math.random }).start(schedule);
+      watcher = watchConfig(loaded.file, () => void reload());
       return listener.addresses;
     },
     async close() {
+      watcher?.close();
       await listener?.stop(config.common.shutdown_deadline * 1000);
+      await schedule.stop();
       await library.close();
       await access.close();
       await cache.close();
@@ -240,30 +220,29 @@ export async function openApp(place: AppPlace): Promise<App> {
   };
 }
 
-/** Longest id that any platform has, with room. */
-const MAX_ID = 200;
-
-function normalizeId(normalize: ((id: string) => string) | undefined, songId: string): string {
-  if (songId === "" || songId.length > MAX_ID || /[\p{Cc}]/u.test(songId))
-    throw new AppError("invalid_request", "请求参数有错");
-  return normalize?.(songId) ?? songId;
-}
-
 function accessConfig(config: Config) {
   return { security: config.security, reverse_proxy: config.common.reverse_proxy };
 }
 
-const MAX_RENDERED = 64;
-
-/** The last few scripts: all clients of a server ask for the same one or two. */
-function rendered<T>(render: (url: string, key: string) => T): (url: string, key: string) => T {
-  const made = new LRUCache<string, { script: T }>({ max: MAX_RENDERED });
-  return (url, key) => {
-    const name = JSON.stringify([url, key]);
-    const known = made.get(name);
-    if (known !== undefined) return known.script;
-    const script = render(url, key);
-    made.set(name, { script });
-    return script;
+function accountSettings({ common: { accounts } }: Config) {
+  return {
+    guestFirst: accounts.guest_first,
+    coolDownMs: accounts.cool_down * 1000,
+    dailyBudget: accounts.daily_budget,
+    minimumGapMs: accounts.minimum_gap,
+    writeBack: accounts.write_back,
+    warnBeforeMs: accounts.warn_before * 1000,
   };
+}
+
+/** The client for the platforms' own addresses. */
+function platformClient({ common }: Config): HttpClient {
+  const { upstream, proxy, upstream_gateway: gateway } = common;
+  return createHttpClient({
+    deadlineMs: upstream.deadline * 1000,
+    maxBytes: upstream.max_bytes,
+    retries: upstream.retries,
+    ...(gateway === "" ? {} : { gateway }),
+    ...(proxy.enable ? { proxy: { http: proxy.http_value, https: proxy.https_value } } : {}),
+  });
 }

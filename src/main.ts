@@ -1,34 +1,45 @@
 import defaultText from "../config/default.yml" with { type: "text" };
 import { version } from "../package.json";
 import { openApp } from "./app.ts";
+import { accountCommands } from "./cli/account.ts";
+import { banCommands } from "./cli/ban.ts";
+import type { CommandContext } from "./cli/command.ts";
 import { configCommands } from "./cli/config.ts";
 import { runCli } from "./cli/index.ts";
+import { keyCommands } from "./cli/key.ts";
+import { libraryCommands } from "./cli/library.ts";
 import { serveCommand } from "./cli/serve.ts";
+import { userCommands } from "./cli/user.ts";
 import { versionCommand } from "./cli/version.ts";
 
 const environment = { ...process.env };
 const workers = { libraryScan: new URL("./library/scan-worker.ts", import.meta.url).href };
 
-process.exitCode = await runCli(
-  [
-    serveCommand(version),
-    ...configCommands({ defaultText: String(defaultText), environment }),
-    versionCommand(version),
-  ],
-  {
-    argv: process.argv.slice(2),
-    env: environment,
-    stdout: (text) => void process.stdout.write(text),
-    stderr: (text) => void process.stderr.write(text),
-    stderrIsTerminal: process.stderr.isTTY === true,
-    openApp: (place) =>
-      openApp({
-        ...place,
-        workers,
-        version,
-        defaultText: String(defaultText),
-        environment: { ...environment, ...place.overrides },
-      }),
-  },
-);
+const access = async (context: CommandContext) => (await context.app()).access;
+const commands = [
+  serveCommand(version),
+  ...configCommands({ defaultText: String(defaultText), environment }),
+  ...accountCommands(async (context) => (await context.app()).pool),
+  ...libraryCommands(async (context) => (await context.app()).library),
+  ...banCommands(access),
+  ...keyCommands(access),
+  ...userCommands(access),
+  versionCommand(version),
+];
+
+process.exitCode = await runCli(commands, {
+  argv: process.argv.slice(2),
+  env: environment,
+  stdout: (text) => void process.stdout.write(text),
+  stderr: (text) => void process.stderr.write(text),
+  stderrIsTerminal: process.stderr.isTTY === true,
+  openApp: (place) =>
+    openApp({
+      ...place,
+      workers,
+      version,
+      defaultText: String(defaultText),
+      environment: { ...environment, ...place.overrides },
+    }),
+});
 process.exit();

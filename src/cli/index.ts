@@ -177,8 +177,14 @@ function describeArity(least: number, most: number): string {
   return most === Number.POSITIVE_INFINITY ? `at least ${least} arguments` : `${least} to ${most} arguments`;
 }
 
+/** The name and what follows it. */
+function invocation(command: Command): string {
+  const { name, usage = "" } = command;
+  return usage.startsWith(name) ? usage : `${name} ${usage}`.trimEnd();
+}
+
 function usageLine(command: Command): string {
-  return `lx-music-api-server ${command.name}${command.usage === undefined ? "" : ` ${command.usage}`} [--data DIR] [--config FILE] [--json]`;
+  return `lx-music-api-server ${invocation(command)} [--data DIR] [--config FILE] [--json]`;
 }
 
 function commandHelp(command: Command): string {
@@ -195,9 +201,8 @@ function overview(commands: Command[], words: string[]): string {
       ? commands
       : commands.filter((item) => item.name === words[0] || item.name.startsWith(`${words[0]} `));
   const list = shown.length === 0 ? commands : shown;
-  const left = (command: Command) => `${command.name}${command.usage === undefined ? "" : ` ${command.usage}`}`;
-  const width = Math.min(44, Math.max(...list.map((command) => left(command).length)));
-  const rows = list.map((command) => `  ${left(command).padEnd(width)}  ${command.summary}`);
+  const width = Math.min(44, Math.max(...list.map((command) => invocation(command).length)));
+  const rows = list.map((command) => `  ${invocation(command).padEnd(width)}  ${command.summary}`);
   return `lx-music-api-server: playable music addresses for LX Music\n\nusage: lx-music-api-server [COMMAND] [--data DIR] [--config FILE] [--json]\n\n${rows.join("\n")}\n\nWithout a command it serves. Every command has --help.\n`;
 }
 

@@ -1,0 +1,186 @@
+import { hostname } from "node:os";
+import { LRUCache } from "lru-cache";
+import type { Access } from "./access/access.ts";
+import { renderScript } from "./client-script/render.ts";
+import type { Config } from "./config/schema.ts";
+import { AppError } from "./core/errors.ts";
+import { isSourceId, type SourceId } from "./core/types.ts";
+import { baseUrl } from "./http/base-url.ts";
+import { contextOf } from "./http/context.ts";
+import { createFastLane } from "./http/fast-lane.ts";
+import { landingPage } from "./http/pages/landing.ts";
+import { createAccessGate } from "./http/plugins/access.ts";
+import { createAnswerHeaders } from "./http/plugins/answer-headers.ts";
+import { accessAdminRoutes } from "./http/routes/access-admin.ts";
+import { accountRoutes } from "./http/routes/accounts.ts";
+import { authRoutes } from "./http/routes/auth.ts";
+import { docsRoutes, openApi } from "./http/routes/docs.ts";
+import { gcspRoutes } from "./http/routes/gcsp.ts";
+import { composeRoutes } from "./http/routes/index.ts";
+import { libraryAdminRoutes } from "./http/routes/library-admin.ts";
+import { localRoutes } from "./http/routes/local.ts";
+import { type MusicDeps, musicRoutes } from "./http/routes/music.ts";
+import { opsRoutes } from "./http/routes/ops.ts";
+import { queryRoutes } from "./http/routes/query.ts";
+import { rootRoutes } from "./http/routes/root.ts";
+import { scriptRoutes } from "./http/routes/script.ts";
+import { traceRoutes } from "./http/routes/traces.ts";
+import { createHandler } from "./http/server.ts";
+import type { Library } from "./library/index.ts";
+import type { HealthReport } from "./ops/health.ts";
+import type { Logger } from "./ops/log.ts";
+import type { Metrics } from "./ops/metrics.ts";
+import type { Traces } from "./ops/trace.ts";
+import type { Catalog } from "./resolve/catalog.ts";
+import { qualityOf, type TrackResolver } from "./resolve/track.ts";
+import type { AccountPool } from "./sources/accounts.ts";
+import type { Source } from "./sources/source.ts";
+
+/** Every feature that answers over HTTP. */
+export interface RouteFeatures {
+  version: string;
+  startedAt: number;
+  config: () => Config;
+  log: Logger;
+  metrics: Metrics;
+  traces: Traces;
+  ready: () => Promise<HealthReport>;
+  access: Access;
+  sources: ReadonlyMap<SourceId, Source>;
+  pool: AccountPool;
+  track: TrackResolver;
+  catalog: Catalog;
+  library: Library;
+}
+
+/** Longest id that any platform has, with room. */
+const MAX_ID = 200;
+const MAX_RENDERED = 64;
+/** First path segments that answer with pages of ours. */
+const PAGES = ["", "docs"];
+
+/** The whole HTTP surface: rules, routes, headers. */
+export function composeHttp(features: RouteFeatures) {
+  const { config, access, sources, track, catalog, log } = features;
+  const gate = createAccessGate({
+    access,
+    gcspPath: () => (config().module.gcsp.enable ? config().module.gcsp.path : undefined),
+  });
+  const music: MusicDeps = {
+    track,
+    catalog,
+    qualityOf: (source, word) => qualityOf(sources.get(source), word),
+    normalizeId: (source, songId) => normalizeId(sources.get(source), songId),
+    enabled: (source) => isSourceId(source) && config().module[source].enable,
+    ownLink: gate.ownLink,
+    mayAsk: gate.mayAsk,
+    stepsOf: (context) => features.traces.recorder(context.id),
+  };
+  const base = (request: Request, trusted: boolean) =>
+    baseUrl(request, {
+      publicUrl: config().common.public_url,
+      behindHttps: config().common.ssl_info.is_https,
+      trusted,
+      fallback: `http://${hostname()}:${config().common.ports[0] ?? 9763}`,
+    });
+  const isHttps = (request: Request) => base(request, contextOf(request).peer.forwarded).startsWith("https:");
+  const download = () => config().common.download_config;
+
+  const groups = [
+    openApi(features.version),
+    docsRoutes(),
+    rootRoutes({ landing: (request) => landing(features, base(request, contextOf(request).peer.forwarded)) }),
+    opsRoutes(features),
+    scriptRoutes({
+      settings: () => ({ allowed: config().common.allow_download_script, ...download() }),
+      keyGood: gate.scriptKeyGood,
+      baseUrl: base,
+      render: remembered((url, key) => renderScript({ ...download(), url, key }), download),
+    }),
+    gcspRoutes({
+      settings: () => config().module.gcsp,
+      now: Date.now,
+      async url(source, songId, quality, request) {
+        const client = contextOf(request).peer.address;
+        const id = music.normalizeId(source, songId);
+        return (await track.url({ source, songId: id, quality, client, bypass: false, signal: request.signal }))
+          .address;
+      },
+    }),
+    localRoutes({ library: features.library, authorise: () => undefined }),
+    queryRoutes(music),
+    authRoutes({ access, isHttps }),
+    accessAdminRoutes({ access }),
+    accountRoutes({ pool: features.pool }),
+    libraryAdminRoutes({ library: features.library }),
+    traceRoutes(features.traces),
+    musicRoutes(music),
+  ];
+  const headers = remade(config, ({ security, common }) =>
+    createAnswerHeaders(security.cors, { hsts: common.ssl_info.hsts, pages: PAGES }),
+  );
+  return createHandler({
+    routes: composeRoutes(groups, log),
+    access: gate,
+    fastLane: createFastLane(music),
+    headers: {
+      forAnswer: (request, path) => headers().forAnswer(request, path),
+      preflight: (request) => headers().preflight(request),
+    },
+    observer: features.metrics,
+    log,
+    debug: () => config().common.debug_mode,
+  });
+}
+
+function landing(features: RouteFeatures, base: string): string {
+  const { common, security, module } = features.config();
+  return landingPage({
+    title: common.download_config.name,
+    intro: common.download_config.intro,
+    version: features.version,
+    scriptUrl: common.allow_download_script ? `${base}/script` : undefined,
+    needsKey: security.key.enable,
+    sources: [...features.sources.values()].map((source) => ({
+      name: source.name,
+      enabled: module[source.id].enable,
+      qualities: [...source.qualities],
+    })),
+  });
+}
+
+function normalizeId(source: Source | undefined, songId: string): string {
+  if (songId === "" || songId.length > MAX_ID || /\p{Cc}/u.test(songId))
+    throw new AppError("invalid_request", "请求参数有错");
+  return source?.normalizeId(songId) ?? songId;
+}
+
+/** A value made from the config, made anew when the config is another one. */
+function remade<T>(config: () => Config, make: (config: Config) => T): () => T {
+  let from: Config | undefined;
+  let value: T | undefined;
+  return () => {
+    const now = config();
+    if (from !== now || value === undefined) {
+      from = now;
+      value = make(now);
+    }
+    return value;
+  };
+}
+
+/** The last few scripts: all clients of a server ask for the same one or two. */
+function remembered<T>(
+  render: (url: string, key: string) => T,
+  settings: () => object,
+): (url: string, key: string) => T {
+  const made = new LRUCache<string, { script: T; from: object }>({ max: MAX_RENDERED });
+  return (url, key) => {
+    const name = JSON.stringify([url, key]);
+    const known = made.get(name);
+    if (known?.from === settings()) return known.script;
+    const script = render(url, key);
+    made.set(name, { script, from: settings() });
+    return script;
+  };
+}
