@@ -3,12 +3,14 @@ import { version } from "../package.json";
 import { openApp } from "./app.ts";
 import { accountCommands } from "./cli/account.ts";
 import { banCommands } from "./cli/ban.ts";
+import { clientScriptCommand } from "./cli/client-script.ts";
 import type { CommandContext } from "./cli/command.ts";
 import { configCommands } from "./cli/config.ts";
 import { runCli } from "./cli/index.ts";
 import { keyCommands } from "./cli/key.ts";
 import { libraryCommands } from "./cli/library.ts";
 import { serveCommand } from "./cli/serve.ts";
+import { sourceCommands } from "./cli/source.ts";
 import { userCommands } from "./cli/user.ts";
 import { versionCommand } from "./cli/version.ts";
 
@@ -19,6 +21,8 @@ const access = async (context: CommandContext) => (await context.app()).access;
 const commands = [
   serveCommand(version),
   ...configCommands({ defaultText: String(defaultText), environment }),
+  clientScriptCommand((context) => context.app()),
+  ...sourceCommands((context) => context.app()),
   ...accountCommands(async (context) => (await context.app()).pool),
   ...libraryCommands(async (context) => (await context.app()).library),
   ...banCommands(access),
