@@ -1,4 +1,5 @@
 import { createHash } from "node:crypto";
+import { picture } from "./picture.ts";
 import { type Answer, type Asked, type Method, record } from "./tx/answer.ts";
 import {
   album,
@@ -95,13 +96,6 @@ function detail({ param, world }: Asked): Answer {
     },
   };
 }
-
-/** The smallest JPEG that decoders take. */
-function picture(): Response {
-  return new Response(Buffer.from(JPEG, "base64"), { headers: { "content-type": "image/jpeg" } });
-}
-const JPEG =
-  "/9j/4AAQSkZJRgABAgAAAQABAAD//gAQTGF2YzU5LjM3LjEwMAD/2wBDAAgoKC8oLzc3Nzc3N0E8QUNDQ0FBQUFDQ0NISEhVVVVISEhDQ0hIUFBVVVxfXFdXVVdfX2RkZHh4c3OMjJGsrM//xABMAAEBAAAAAAAAAAAAAAAAAAAABgEBAQAAAAAAAAAAAAAAAAAABgcQAQAAAAAAAAAAAAAAAAAAAAARAQAAAAAAAAAAAAAAAAAAAAD/wAARCAAQABADASIAAhEAAxEA/9oADAMBAAIRAxEAPwCLAFF/f//Z";
 
 export const txPlatform: Platform = {
   source: "tx",

@@ -1,8 +1,14 @@
 import { AppError } from "../../core/errors.ts";
 import { SOURCE_NAMES } from "../../core/types.ts";
 import type { Source } from "../source.ts";
+import { accounts } from "./account.ts";
 import { createClient, type KwDeps, rid } from "./client.ts";
-import { fetchSong } from "./song.ts";
+import { fetchComments } from "./comment.ts";
+import { createList } from "./list.ts";
+import { fetchLyric } from "./lyric.ts";
+import { fetchMv } from "./mv.ts";
+import { createSearch } from "./search.ts";
+import { fetchCover, fetchSong } from "./song.ts";
 import { createUrl } from "./url.ts";
 
 const MAX_ID_LENGTH = 64;
@@ -32,5 +38,12 @@ export function createKw(deps: KwDeps): Source {
     normalizeId: rid,
     url: async (request, call) => url({ ...request, songId: songIdOf(request.songId) }, call),
     info: (id, call) => fetchSong(client, id, call),
+    lyric: (id, call) => fetchLyric(client, id, call),
+    cover: async (id, call, song) => song?.cover ?? fetchCover(client, id, call),
+    ...createSearch(client),
+    ...createList(deps, client),
+    comments: (request, call) => fetchComments(client, request, call),
+    mv: (id, call) => fetchMv(deps, client, id, call),
+    accounts,
   };
 }

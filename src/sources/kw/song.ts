@@ -24,6 +24,15 @@ export async function fetchSong(client: KwClient, songId: string, call: Call): P
   return toSong(found);
 }
 
+/** Address of the cover in one size; the service answers with nothing else. */
+export async function fetchCover(client: KwClient, songId: string, call: Call): Promise<string> {
+  const address = `http://artistpicserver.kuwo.cn/pic.web?corp=kuwo&type=rid_pic&pictype=500&size=500&rid=${numericRid(songId)}`;
+  const body = (await client.get(address, { "User-Agent": MOBILE_USER_AGENT }, call)).text().trim();
+  if (/^https?:\/\/[^\s<>"']+$/.test(body)) return body;
+  if (body === "NO_PIC") throw new AppError("upstream_not_found", "酷我: 这首歌没有封面");
+  throw new AppError("upstream_changed", "酷我: 平台返回的数据格式已变化", { detail: { start: body.slice(0, 80) } });
+}
+
 /**
  * A song as lists and details describe it: lower-case names in most services, upper-case in the search.
  *
@@ -54,6 +63,8 @@ export function toSong(value: unknown): Song {
       cover: picture?.replace("{size}", "500"),
       sizableCover: picture,
       publishDate: textOf(fields["releasedate"]),
+      // A video has its song's number.
+      mvId: String(fields["mvflag"]) === "1" ? id : undefined,
     }),
   };
 }
@@ -62,8 +73,10 @@ function lowerCased(fields: Record<string, unknown>): Record<string, unknown> {
   return Object.fromEntries(Object.entries(fields).map(([name, value]) => [name.toLowerCase(), value]));
 }
 
-function clean(text: string): string {
-  return decodeEntities(text).replaceAll("\u00a0", " ").trim();
+/** Entities, and escapes that were escaped once too often (`\\u0026`). */
+export function clean(text: string): string {
+  const plain = text.replace(/\\+u([0-9a-fA-F]{4})/g, (_whole, code) => String.fromCharCode(Number.parseInt(code, 16)));
+  return decodeEntities(plain).replaceAll("\u00a0", " ").trim();
 }
 
 /** Names are joined with `&`; only the first artist's number is told. */
@@ -79,7 +92,7 @@ export function artistsOf(names: string, firstId?: string): Artist[] {
 function coverOf(fields: Record<string, unknown>): string | undefined {
   const short = textOf(fields["web_albumpic_short"]);
   if (short !== undefined && /^\d+\/.+/.test(short)) {
-    return `https://img4.kuwo.cn/star/albumcover/${short.replace(/^\d+/, "{size}")}`;
+    return `https://img2.kuwo.cn/star/albumcover/${short.replace(/^\d+/, "{size}")}`;
   }
   const picture = textOf(fields["pic"]) ?? textOf(fields["albumpic"]);
   return picture !== undefined && /^https?:\/\//.test(picture) ? picture : undefined;
