@@ -12,10 +12,11 @@ export interface AccountNeed {
   step?: Call["step"];
 }
 
-export type { AccountDeps, AccountSettings, AccountView, WriteBack } from "./account-roster.ts";
+export type { AccountDeps, AccountSettings, WriteBack } from "./account-roster.ts";
+export type { AccountView } from "./account-view.ts";
 
 /** Every account of every source: which one asks next, how each is, and how it is kept. */
-export interface AccountPool extends Omit<AccountRoster, "rows" | "touch" | "save"> {
+export interface AccountPool extends Omit<AccountRoster, "touch" | "save"> {
   /**
    * Runs `work` as a guest or with the accounts that are well, least recently used first, until one succeeds.
    * @throws AppError the most telling failure; it names the accounts whose fault it was
