@@ -63,6 +63,6 @@ export function createTraces(options: TraceOptions = {}): Traces {
       trace.steps.push(step);
     },
     get: (id) => traces.get(id),
-    recent: (count) => [...traces.values()].slice(-Math.max(0, count) || traces.size).toReversed(),
+    recent: (count) => [...traces.values()].toReversed().slice(0, Math.max(0, count)),
   };
 }

@@ -1,12 +1,13 @@
-import { createHash } from "node:crypto";
 import { Value } from "@sinclair/typebox/value";
 import type { Config } from "../config/schema.ts";
 import { kgUser, kwUser, mgUser, txUser, wyUser } from "../config/sections/sources.ts";
 import { AppError, isAppError, toAppError } from "../core/errors.ts";
 import { SOURCE_IDS, SOURCE_NAMES, type SourceId } from "../core/types.ts";
 import type { Logger } from "../ops/log.ts";
-import { type AccountHealth, type AccountRow, type AccountStore, dayOf } from "./account-store.ts";
-import type { Account, AccountAbility, AccountState, Source } from "./source.ts";
+import { applyState, freeLabel, freshRow, renewed, saysTheSame, scheduleOf, withoutError } from "./account-row.ts";
+import type { AccountRow, AccountStore } from "./account-store.ts";
+import { type AccountView, byLabel, handleOf, viewOf } from "./account-view.ts";
+import type { Account, AccountAbility, Source } from "./source.ts";
 
 export interface AccountSettings {
   guestFirst: boolean;
@@ -33,31 +34,6 @@ export interface WriteBack {
   source: SourceId;
   before: Readonly<Record<string, string>>;
   after: Readonly<Record<string, string>>;
-}
-
-/** One account as people may see it: no credential, only their names. */
-export interface AccountView {
-  /** For commands and addresses; says nothing of the platform's own id. */
-  handle: string;
-  source: SourceId;
-  label: string;
-  origin: "config" | "added";
-  state: AccountHealth | "resting";
-  /** Names of the credentials that it has, values masked. */
-  credentials: Record<string, string>;
-  nickname?: string;
-  membership?: string;
-  lastError?: string;
-  /** Unix ms, as all times below. */
-  expiresAt?: number;
-  /** It dies within `common.accounts.warn_before`. */
-  expiresSoon: boolean;
-  restsUntil?: number;
-  lastUsed?: number;
-  usedToday: number;
-  checkedAt?: number;
-  refreshedAt?: number;
-  signedInAt?: number;
 }
 
 /** The accounts themselves: where they come from, what people do with them. */
@@ -88,9 +64,6 @@ const DEFAULT_REFRESH_SECONDS = 86_400;
 const MAX_ACCOUNTS = 1000;
 const MAX_LABEL = 40;
 
-export const handleOf = (row: Pick<AccountRow, "id" | "source">): string =>
-  `${row.source}-${createHash("sha256").update(row.id).digest("hex").slice(0, 10)}`;
-
 export function createRoster(deps: AccountDeps): AccountRoster {
   const rows = new Map(deps.store.load().map((row) => [row.id, row]));
 
@@ -116,32 +89,9 @@ export function createRoster(deps: AccountDeps): AccountRoster {
     return row;
   }
 
-  function view(row: AccountRow): AccountView {
-    const now = deps.now();
-    const resting = row.state === "healthy" && row.coolDownUntil > now;
-    const { warnBeforeMs } = deps.settings();
-    return {
-      handle: handleOf(row),
-      source: row.source,
-      label: row.label,
-      origin: row.origin,
-      state: resting ? "resting" : row.state,
-      credentials: Object.fromEntries(Object.keys(row.credentials).map((name) => [name, "***"])),
-      ...row.details,
-      ...(row.expiresAt === undefined ? {} : { expiresAt: row.expiresAt }),
-      expiresSoon: row.state === "healthy" && row.expiresAt !== undefined && row.expiresAt - now < warnBeforeMs,
-      ...(resting ? { restsUntil: row.coolDownUntil } : {}),
-      ...(row.lastUsed === 0 ? {} : { lastUsed: row.lastUsed }),
-      usedToday: row.day === dayOf(now) ? row.dayCount : 0,
-    };
-  }
-
+  const view = (row: AccountRow) => viewOf(row, deps.now(), deps.settings().warnBeforeMs);
   const sorted = (source?: SourceId) =>
-    [...rows.values()]
-      .filter((row) => source === undefined || row.source === source)
-      .sort((a, b) =>
-        a.source === b.source ? a.label.localeCompare(b.label, "zh", { numeric: true }) : a.source < b.source ? -1 : 1,
-      );
+    [...rows.values()].filter((row) => source === undefined || row.source === source).sort(byLabel);
 
   const accountOf = (row: AccountRow): Account => ({ id: row.id, label: row.label, credentials: row.credentials });
   const learn = (id: string, found: Record<string, string>) => {
@@ -218,7 +168,9 @@ export function createRoster(deps: AccountDeps): AccountRoster {
     add(source, user, label) {
       const ability = abilityOf(source);
       const schema = USERS[source];
-      const filled: unknown = Value.Default(schema, structuredClone(user));
+      // Numbers become text where text is wanted: a userid in a YAML file is often written without quotes.
+      const given: object = { ...Value.Create(schema), ...structuredClone(user) };
+      const filled: unknown = Value.Convert(schema, Value.Default(schema, given));
       if (!Value.Check(schema, filled)) {
         const names = new Set([...Value.Errors(schema, filled)].map((error) => error.path.slice(1)));
         throw new AppError("invalid_request", `账号参数有误: ${[...names].join("、").slice(0, 200)}`);
@@ -229,8 +181,9 @@ export function createRoster(deps: AccountDeps): AccountRoster {
       if (rows.size >= MAX_ACCOUNTS) throw new AppError("conflict", `账号数量已达上限 ${MAX_ACCOUNTS}`);
       const name = label?.trim().slice(0, MAX_LABEL) || freeLabel(sorted(source));
       const schedule = ability.refresh === undefined ? {} : { refreshSeconds: DEFAULT_REFRESH_SECONDS };
-      const row = freshRow(undefined, found, source, name, { ...schedule, ...scheduleOf(filled) });
-      keep({ ...row, origin: "added" });
+      const fresh = freshRow(undefined, found, source, name, { ...schedule, ...scheduleOf(filled) });
+      const row: AccountRow = { ...fresh, origin: "added" };
+      keep(row);
       return view(row);
     },
     remove(handle) {
@@ -275,97 +228,4 @@ export function createRoster(deps: AccountDeps): AccountRoster {
       return view(row);
     },
   };
-}
-
-/** The values that the config names, as they are now. */
-const renewed = (configured: Record<string, string>, now: Record<string, string>) =>
-  Object.fromEntries(Object.keys(configured).map((name) => [name, now[name] ?? configured[name] ?? ""]));
-
-function withoutError(row: AccountRow): AccountRow["details"] {
-  const { lastError: _, ...rest } = row.details;
-  return rest;
-}
-
-function applyState(row: AccountRow, found: AccountState, now: number): void {
-  if (found.state === "expired" || found.state === "banned") row.state = found.state;
-  if (found.state === "valid") {
-    row.state = "healthy";
-    row.coolDownUntil = 0;
-  }
-  const details = found.state === "valid" ? withoutError(row) : row.details;
-  row.details = {
-    ...details,
-    checkedAt: now,
-    ...(found.nickname === undefined ? {} : { nickname: found.nickname }),
-    ...(found.membership === undefined ? {} : { membership: found.membership }),
-  };
-  // The token's own end (from a refresh) and the membership's: what comes first matters.
-  const token = Number(row.credentials["expiresAt"]);
-  const ends = [found.expiresAt, token > 0 ? token : undefined].filter((time) => time !== undefined);
-  if (ends.length > 0) row.expiresAt = Math.min(...ends);
-}
-
-/** The config names the values that it named before, or those that a refresh has put in their place. */
-function saysTheSame(known: AccountRow, credentials: Record<string, string>): boolean {
-  const same = (other: Record<string, string>) =>
-    Object.entries(credentials).every(([name, value]) => other[name] === value);
-  return same(known.configured) || same(known.credentials);
-}
-
-function freshRow(
-  known: AccountRow | undefined,
-  found: { id: string; credentials: Record<string, string> },
-  source: SourceId,
-  label: string,
-  schedule: AccountRow["schedule"],
-): AccountRow {
-  return {
-    id: found.id,
-    source,
-    label,
-    origin: "config",
-    // What was learned of the device stays with the person.
-    credentials: { ...learnedOf(known), ...found.credentials },
-    configured: found.credentials,
-    schedule,
-    state: "healthy",
-    coolDownUntil: 0,
-    expiresAt: undefined,
-    lastUsed: known?.lastUsed ?? 0,
-    day: known?.day ?? "",
-    dayCount: known?.dayCount ?? 0,
-    details: {},
-  };
-}
-
-/** What calls have found out (a device id), but not the token's end: that belongs to the old token. */
-function learnedOf(known: AccountRow | undefined): Record<string, string> {
-  const own = Object.entries(known?.credentials ?? {});
-  return Object.fromEntries(own.filter(([name]) => name !== "expiresAt" && !(name in (known?.configured ?? {}))));
-}
-
-/** `refresh_login` and `lite_sign_in` of a `user` section. */
-function scheduleOf(user: unknown): AccountRow["schedule"] {
-  const seconds = (name: string): number | undefined => {
-    const part = at(user, name);
-    const interval = at(part, "interval");
-    return at(part, "enable") === true && typeof interval === "number" ? interval : undefined;
-  };
-  const refreshSeconds = seconds("refresh_login");
-  const signInSeconds = seconds("lite_sign_in");
-  return {
-    ...(refreshSeconds === undefined ? {} : { refreshSeconds }),
-    ...(signInSeconds === undefined ? {} : { signInSeconds }),
-  };
-}
-
-function at(value: unknown, name: string): unknown {
-  return typeof value === "object" && value !== null && name in value
-    ? (value as Record<string, unknown>)[name]
-    : undefined;
-}
-
-function freeLabel(rows: AccountRow[]): string {
-  const taken = new Set(rows.map((row) => row.label));
-  for (let number = 1; ; number++) if (!taken.has(`账号 ${number}`)) return `账号 ${number}`;
 }

@@ -12,7 +12,8 @@ export interface AccountNeed {
   step?: Call["step"];
 }
 
-export type { AccountDeps, AccountSettings, AccountView, WriteBack } from "./account-roster.ts";
+export type { AccountDeps, AccountSettings, WriteBack } from "./account-roster.ts";
+export type { AccountView } from "./account-view.ts";
 
 /** Every account of every source: which one asks next, how each is, and how it is kept. */
 export interface AccountPool extends Omit<AccountRoster, "touch" | "save"> {
@@ -32,6 +33,9 @@ const MAX_WAIT_MS = 5000;
 export function createAccountPool(deps: AccountDeps & { sleep?: (ms: number) => Promise<void> }): AccountPool {
   const roster = createRoster(deps);
   const sleep = deps.sleep ?? ((ms: number) => Bun.sleep(ms));
+  /** Turns are given faster than the clock ticks: this says who had the later one within a millisecond. */
+  const turns = new Map<string, number>();
+  let turn = 0;
   /** Guests rest too; by source, Unix ms. */
   const guestRestsUntil = new Map<SourceId, number>();
 
@@ -61,11 +65,12 @@ export function createAccountPool(deps: AccountDeps & { sleep?: (ms: number) => 
     const gap = deps.settings().minimumGapMs;
     // A clock that was put back must not lock an account for the difference.
     const last = row.lastUsed > now + MAX_WAIT_MS + gap ? now : row.lastUsed;
-    const turn = gap > 0 ? Math.max(now, last + gap) : now;
-    if (turn - now > MAX_WAIT_MS || !spend(row)) return undefined;
-    row.lastUsed = turn;
+    const start = gap > 0 ? Math.max(now, last + gap) : now;
+    if (start - now > MAX_WAIT_MS || !spend(row)) return undefined;
+    row.lastUsed = start;
+    turns.set(row.id, ++turn);
     roster.save(row);
-    return turn - now;
+    return start - now;
   }
 
   function usable(source: SourceId): AccountRow[] {
@@ -73,7 +78,7 @@ export function createAccountPool(deps: AccountDeps & { sleep?: (ms: number) => 
     return roster
       .rows(source)
       .filter((row) => row.state === "healthy" && row.coolDownUntil <= now && !spent(row))
-      .sort((a, b) => a.lastUsed - b.lastUsed);
+      .sort((a, b) => a.lastUsed - b.lastUsed || (turns.get(a.id) ?? 0) - (turns.get(b.id) ?? 0));
   }
 
   async function asAccount<T>(row: AccountRow, need: AccountNeed, work: (call: Call) => Promise<T>): Promise<T> {

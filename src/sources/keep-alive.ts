@@ -1,7 +1,7 @@
 import type { Logger } from "../ops/log.ts";
 import type { Schedule } from "../ops/schedule.ts";
-import { type AccountView, handleOf } from "./account-roster.ts";
 import type { AccountRow } from "./account-store.ts";
+import { type AccountView, handleOf } from "./account-view.ts";
 
 export interface KeepAliveDeps {
   pool: {

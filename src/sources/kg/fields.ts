@@ -43,3 +43,7 @@ export function compact<T extends object>(value: T): { [K in keyof T]?: Exclude<
 
 /** `{size}` replaced: 150, 240, 480 or 1080 pixels. */
 export const sized = (address: string, size = 1080): string => address.replace("{size}", String(size));
+
+/** The platform's further ids, without those that it did not give. */
+export const idsOf = (ids: Record<string, string>): Record<string, string> =>
+  Object.fromEntries(Object.entries(ids).filter(([, id]) => id !== ""));

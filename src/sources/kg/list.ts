@@ -5,7 +5,7 @@ import { decode } from "../decode.ts";
 import type { Call, PageRequest } from "../source.ts";
 import { address, type KgClient, refusal, WEB_SECRET } from "./client.ts";
 import type { Params } from "./crypto.ts";
-import { compact, Loose, Part, partOf, plainName, positiveOf, sized, textOf } from "./fields.ts";
+import { compact, idsOf, Loose, Part, partOf, plainName, positiveOf, sized, textOf } from "./fields.ts";
 import { albumIdIn, decodeGcid, resolvePlaylistId } from "./share.ts";
 import { albumOf, fetchSongs, MAX_AUDIO_BATCH, splitArtists } from "./song.ts";
 
@@ -243,7 +243,7 @@ export function itemSong(item: Static<typeof Item>): Song[] {
     return authorName === "" ? [] : [{ name: authorName, ...compact({ id: textOf(author.author_id) }) }];
   });
   const cover = textOf(item.album_sizable_cover);
-  const ids = compact({ hash, audioId: textOf(item.audio_id), albumAudioId: textOf(item.album_audio_id) });
+  const ids = idsOf({ hash, audioId: textOf(item.audio_id), albumAudioId: textOf(item.album_audio_id) });
   return [
     {
       source: "kg",
@@ -251,7 +251,7 @@ export function itemSong(item: Static<typeof Item>): Song[] {
       name,
       artists: authors.length > 0 ? authors : splitArtists(singers),
       qualities,
-      ids: ids as Record<string, string>,
+      ids,
       ...compact({
         album: albumOf(textOf(item.album_id), plainName(item.remark)),
         durationSeconds: positiveOf(item.duration),

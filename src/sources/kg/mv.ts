@@ -4,7 +4,7 @@ import type { Mv, MvFile } from "../../core/types.ts";
 import { decode } from "../decode.ts";
 import type { Call } from "../source.ts";
 import { BROWSER, type KgClient, refusal, requireHash } from "./client.ts";
-import { compact, Loose, numberOf, Part, partOf, plainName, positiveOf, sized, textOf } from "./fields.ts";
+import { compact, idsOf, Loose, numberOf, Part, partOf, plainName, positiveOf, sized, textOf } from "./fields.ts";
 
 const File = Part(Type.Object({ downurl: Loose, hash: Loose, bitrate: Loose, filesize: Loose }));
 const PlayReply = Type.Object({ status: Loose, mvdata: Part(Type.Object({ le: File, sq: File, rq: File })) });
@@ -71,12 +71,12 @@ async function fetchDetail(client: KgClient, hash: string, call: Call): Promise<
     name: filename.replace(`${singer} - `, "") || plainName(info.videoname),
     artists: artists.length > 0 || singer === "" ? artists : [{ name: singer }],
     tags: (info.tags ?? []).map((tag) => plainName(tag.tag_name)).filter((tag) => tag !== ""),
-    ids: compact({
+    ids: idsOf({
       filename,
       musicHash: textOf(song?.hash),
       musicId: textOf(song?.audio_id),
       vid: textOf(info.video_id),
-    }) as Record<string, string>,
+    }),
     ...compact({
       originalName: plainName(info.videoname),
       nameExtra: plainName(info.remark),

@@ -3,7 +3,7 @@ import type { Collection, Page, Quality, QualityInfo, SearchType, Song } from ".
 import { decode } from "../decode.ts";
 import type { Call, SearchRequest } from "../source.ts";
 import { address, type KgClient, refusal } from "./client.ts";
-import { compact, Loose, numberOf, Part, partOf, plainName, positiveOf, sized, textOf } from "./fields.ts";
+import { compact, idsOf, Loose, numberOf, Part, partOf, plainName, positiveOf, sized, textOf } from "./fields.ts";
 import { albumOf, splitArtists } from "./song.ts";
 
 export const SEARCH_HEADERS: Readonly<Record<string, string>> = {
@@ -107,11 +107,11 @@ function toSong(entry: Static<typeof Variant>): Song {
     qualities,
     isOriginal: numberOf(entry.IsOriginal) === 1,
     tag: textOf(entry.TagContent),
-    ids: compact({
+    ids: idsOf({
       hash: entry.FileHash,
       audioId: textOf(entry.Audioid),
       albumAudioId: textOf(entry.MixSongID),
-    }) as Record<string, string>,
+    }),
     ...compact({
       originalName: original,
       nameExtra: original === "" ? "" : name.replace(original, ""),

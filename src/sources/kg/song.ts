@@ -4,7 +4,7 @@ import type { Artist, Quality, QualityInfo, Song } from "../../core/types.ts";
 import { decode } from "../decode.ts";
 import type { Call } from "../source.ts";
 import { ANDROID_SECRET, address, BROWSER, type KgClient, refusal, requireHash } from "./client.ts";
-import { compact, Loose, numberOf, Part, partOf, plainName, positiveOf, sized, textOf } from "./fields.ts";
+import { compact, idsOf, Loose, numberOf, Part, partOf, plainName, positiveOf, sized, textOf } from "./fields.ts";
 
 /** One entry of POST gateway/v3/album_audio/audio. Fields we read, nothing more. */
 const AlbumAudio = Type.Object({
@@ -113,10 +113,7 @@ function toSong(entry: AlbumAudio, asked: string): Song {
     name,
     artists: splitArtists(plainName(entry.author_name)),
     qualities: qualitiesOf(file),
-    ids: compact({ hash, audioId: textOf(entry.audio_id), albumAudioId: textOf(entry.album_audio_id) }) as Record<
-      string,
-      string
-    >,
+    ids: idsOf({ hash, audioId: textOf(entry.audio_id), albumAudioId: textOf(entry.album_audio_id) }),
     genre: [],
     ...compact({
       originalName: original,
