@@ -8,7 +8,7 @@ import { changedKeys } from "./config/render.ts";
 import type { Config } from "./config/schema.ts";
 import { loadConfig } from "./config/store.ts";
 import { watchConfig } from "./config/watch.ts";
-import { writeCredentials } from "./config/write-back.ts";
+import { createCredentialWriter } from "./config/write-back.ts";
 import { toAppError } from "./core/errors.ts";
 import type { SourceId } from "./core/types.ts";
 import { createLibrary, type Library } from "./library/index.ts";
@@ -20,7 +20,7 @@ import { createMetrics } from "./ops/metrics.ts";
 import { createSchedule } from "./ops/schedule.ts";
 import { createTraces } from "./ops/trace.ts";
 import { type Catalog, createCatalog } from "./resolve/catalog.ts";
-import { musicInfoOf, songFromInfo } from "./resolve/music-info.ts";
+import { musicInfoOf } from "./resolve/music-info.ts";
 import { createCatalogCache } from "./resolve/stored.ts";
 import { createTrackResolver, type TrackResolver } from "./resolve/track.ts";
 import { createSqliteAccountStore } from "./sources/account-store.ts";
@@ -101,7 +101,7 @@ export async function openApp(place: AppPlace): Promise<App> {
     settings: () => accountSettings(config),
     log,
     now: Date.now,
-    writeBack: (change) => writeCredentials(loaded.file, change),
+    writeBack: createCredentialWriter(loaded.file),
   });
   pool.configure(config.module, config.common.cookiepool);
   const library = createLibrary({
@@ -124,7 +124,6 @@ export async function openApp(place: AppPlace): Promise<App> {
     nearby: [],
     songOf: async (source, songId, _info, ask) => (await catalog.info(source, songId, { bypass: false, ...ask })).value,
     musicInfoOf,
-    songFromInfo,
     allowDowngrade: () => config.common.allow_downgrade,
     totalDeadlineMs,
     log,

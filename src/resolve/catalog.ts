@@ -14,7 +14,7 @@ import type {
   SourceId,
 } from "../core/types.ts";
 import type { Call, CommentRequest, PageRequest, SearchRequest, Source } from "../sources/source.ts";
-import { songFromInfo } from "./music-info.ts";
+import { isInfoOf } from "./music-info.ts";
 import type { StoredForm, StoredValue } from "./stored-forms.ts";
 import type { AccountRunner, Cached } from "./track.ts";
 
@@ -114,13 +114,13 @@ export function createCatalog(deps: CatalogDeps): Catalog {
     async lyric(id, songId, info, ask) {
       const { source, method } = able(id, "lyric");
       const normal = source.normalizeId(songId);
-      const song = info === undefined ? undefined : songFromInfo(info, normal);
+      const known = isInfoOf(info, normal) ? info : undefined;
       return stored({ kind: "lyric", form: "lyric", id: normal }, source, ask, async (call) => {
         try {
-          return await method(normal, call, song);
+          return await method(normal, call);
         } catch (error) {
           const other =
-            info === undefined ? undefined : await deps.scripts?.lyric(id, info, ask).catch(() => undefined);
+            known === undefined ? undefined : await deps.scripts?.lyric(id, known, ask).catch(() => undefined);
           if (other === undefined) throw error;
           return other;
         }
@@ -129,12 +129,13 @@ export function createCatalog(deps: CatalogDeps): Catalog {
     async cover(id, songId, info, ask) {
       const { source, method } = able(id, "cover");
       const normal = source.normalizeId(songId);
-      const song = info === undefined ? undefined : songFromInfo(info, normal);
+      const known = isInfoOf(info, normal) ? info : undefined;
       return stored({ kind: "pic", form: "text", id: normal }, source, ask, async (call) => {
         try {
-          return await method(normal, call, song);
+          return await method(normal, call);
         } catch (error) {
-          const other = info === undefined ? undefined : await deps.scripts?.pic(id, info, ask).catch(() => undefined);
+          const other =
+            known === undefined ? undefined : await deps.scripts?.pic(id, known, ask).catch(() => undefined);
           if (other === undefined) throw error;
           return other;
         }

@@ -1,6 +1,6 @@
 import { type Static, Type } from "@sinclair/typebox";
 import { Value } from "@sinclair/typebox/value";
-import { isQuality, isSourceId, type MusicInfo, type Song, type SourceId } from "../core/types.ts";
+import type { MusicInfo, Song, SourceId } from "../core/types.ts";
 
 const text = Type.String({ maxLength: 4096 });
 const textOrNumber = Type.Union([text, Type.Number()]);
@@ -89,45 +89,13 @@ export function parseInterval(interval: string | null): number | undefined {
   return Number(match[1] ?? 0) * 3600 + Number(match[2]) * 60 + Number(match[3]);
 }
 
-/** A `Song` as far as the client knows it; sources use it to save a request. */
-export function songFromInfo(info: MusicInfo, songId: string): Song | undefined {
-  if (!isSourceId(info.source)) return undefined;
-  const durationSeconds = parseInterval(info.interval);
-  const song: Song = {
-    source: info.source,
-    songId,
-    name: info.name,
-    artists: info.singer === "" ? [] : info.singer.split("、").map((name) => ({ name })),
-    qualities: {},
-    ids: {},
-  };
-  if (durationSeconds !== undefined) song.durationSeconds = durationSeconds;
-  if (info.albumName !== "") song.album = { name: info.albumName, ...albumIds(info) };
-  if (info.img !== null && /^https?:/.test(info.img)) song.cover = info.img;
-  for (const [type, row] of Object.entries(info._types)) {
-    if (isQuality(type)) song.qualities[type] = row.hash === undefined ? {} : { hash: row.hash };
-  }
-  const ids: Record<string, string | number | undefined> = {
-    songmid: info.songmid,
-    hash: info.hash,
-    mediaMid: info.strMediaMid,
-    albumMid: info.albumMid,
-    id: info.songId,
-    copyrightId: info.copyrightId,
-    lrcUrl: info.lrcUrl,
-    mrcUrl: info.mrcUrl,
-    trcUrl: info.trcUrl,
-  };
-  for (const [name, value] of Object.entries(ids))
-    if (value !== undefined && value !== "") song.ids[name] = String(value);
-  return song;
-}
-
-function albumIds(info: MusicInfo): { id?: string; mid?: string } {
-  return {
-    ...(info.albumId === undefined || info.albumId === "" ? {} : { id: String(info.albumId) }),
-    ...(info.albumMid === undefined ? {} : { mid: info.albumMid }),
-  };
+/** Is this the client's knowledge of just this song? The ids that `/url` takes must be in it. */
+export function isInfoOf(info: MusicInfo | undefined, songId: string): info is MusicInfo {
+  if (info === undefined) return false;
+  const wanted = songId.toLowerCase();
+  return [info.hash, info.songmid, info.copyrightId].some(
+    (id) => id !== undefined && String(id).toLowerCase() === wanted,
+  );
 }
 
 /** The form in which third-party scripts know songs, made from our own info. */

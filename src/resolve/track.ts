@@ -11,6 +11,7 @@ import {
 } from "../core/types.ts";
 import type { Logger } from "../ops/log.ts";
 import type { Call, Source } from "../sources/source.ts";
+import { isInfoOf } from "./music-info.ts";
 
 /** A playable address that is already ours: from the library, the audio cache or the WebDAV server. */
 export interface NearbyHit {
@@ -24,7 +25,10 @@ export interface TrackRequest {
   source: SourceId;
   songId: string;
   quality: Quality;
-  /** The client's own knowledge of the song (`?info=`). */
+  /**
+   * The client's own knowledge of the song (`?info=`). For third-party scripts only, and only when it is of this song:
+   * answers are shared, so that nobody may put another song's address under this id.
+   */
   info?: MusicInfo | undefined;
   /** Who asks, for self-healing: asked again within seconds means that the address was bad. */
   client: string;
@@ -100,7 +104,6 @@ export interface TrackDeps {
     call: Pick<TrackRequest, "signal" | "step">,
   ) => Promise<Song | undefined>;
   musicInfoOf: (song: Song) => MusicInfo;
-  songFromInfo: (info: MusicInfo, songId: string) => Song | undefined;
   /** Told of every address that a platform or script has given. */
   resolved?: (request: TrackRequest, address: StoredAddress) => void;
   allowDowngrade: () => boolean;
@@ -244,14 +247,13 @@ function ways(deps: TrackDeps, request: TrackRequest, avoid: ReadonlySet<string>
 async function askSource(deps: TrackDeps, source: Source, request: TrackRequest): Promise<StoredAddress> {
   const { url: ask } = source;
   if (ask === undefined) throw new AppError("unsupported", "未知的源或不支持的方法");
-  const song = request.info === undefined ? undefined : deps.songFromInfo(request.info, request.songId);
   const lowest = source.qualities.indexOf(request.quality);
   const qualities = deps.allowDowngrade() ? source.qualities.slice(0, lowest + 1).toReversed() : [request.quality];
   let failure: unknown;
   for (const quality of qualities) {
     try {
       const found = await deps.run(source, { quality, signal: request.signal, step: request.step }, (call) =>
-        ask({ songId: request.songId, quality, song }, call),
+        ask({ songId: request.songId, quality }, call),
       );
       return storedOf(found, source);
     } catch (error) {
@@ -286,7 +288,7 @@ async function askScripts(
 ): Promise<StoredAddress | undefined> {
   if (deps.scripts === undefined) return undefined;
   const options = { signal: request.signal, step: request.step };
-  let info = request.info;
+  let info = isInfoOf(request.info, request.songId) ? request.info : undefined;
   if (info === undefined) {
     const song = await deps.songOf(request.source, request.songId, undefined, options).catch(() => undefined);
     if (song === undefined) throw new AppError("upstream_refused", "缺少歌曲信息，无法使用外部脚本");
