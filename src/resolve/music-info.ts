@@ -82,13 +82,6 @@ function typeRows(value: Static<typeof Incoming>): MusicInfo["_types"] {
   return rows;
 }
 
-/** Seconds of "mm:ss" or "hh:mm:ss". */
-export function parseInterval(interval: string | null): number | undefined {
-  const match = /^(?:(\d{1,2}):)?(\d{1,3}):(\d{2})$/.exec(interval ?? "");
-  if (match === null) return undefined;
-  return Number(match[1] ?? 0) * 3600 + Number(match[2]) * 60 + Number(match[3]);
-}
-
 /** Is this the client's knowledge of just this song? The ids that `/url` takes must be in it. */
 export function isInfoOf(info: MusicInfo | undefined, songId: string): info is MusicInfo {
   if (info === undefined) return false;
