@@ -1,3 +1,4 @@
+import { LRUCache } from "lru-cache";
 import type { Logger } from "../ops/log.ts";
 import { type Breaker, createBreaker, within } from "./breaker.ts";
 import type { CacheTier, Drop, Entry, TierName } from "./tier.ts";
@@ -18,14 +19,19 @@ export interface TierCounts {
   writes: number;
 }
 
+/** A write that a tier has not taken; without entry it was a deletion. */
+export interface Missed {
+  entry: Entry | undefined;
+}
+
 /** One tier with its failure policy. Reading and writing fail apart: a read-only or full server still answers. */
 export interface Link {
   readonly tier: CacheTier;
   readonly counts: TierCounts;
   readonly reads: Breaker;
   readonly writes: Breaker;
-  /** Writes that the tier has not taken: key -> entry, or undefined for a deletion. */
-  readonly missed: Map<string, Entry | undefined>;
+  /** Writes that the tier has not taken, the oldest first to be forgotten. */
+  readonly missed: LRUCache<string, Missed>;
   /** Writes under way: key -> number of the newest one. */
   readonly writing: Map<string, number>;
 }
@@ -75,7 +81,6 @@ export function createChain(options: ChainOptions): Chain {
       if (link.reads.claimProbe()) later(probeReads(link));
       return undefined;
     }
-    catchUp(link);
     // What it holds of this key is older than what was written last.
     if (link.missed.has(key)) return undefined;
     try {
@@ -95,7 +100,7 @@ export function createChain(options: ChainOptions): Chain {
   async function write(link: Link, key: string, change: Entry | undefined): Promise<void> {
     if (link.writes.isOpen()) {
       link.writing.delete(key);
-      remember(link, key, change);
+      link.missed.set(key, { entry: change });
       catchUp(link);
       return;
     }
@@ -109,7 +114,7 @@ export function createChain(options: ChainOptions): Chain {
       link.counts.writes += 1;
     } catch (error) {
       // Overtaken by a later write of the same key: that one counts.
-      if (link.writing.get(key) === turn) remember(link, key, change);
+      if (link.writing.get(key) === turn) link.missed.set(key, { entry: change });
       link.counts.errors += 1;
       link.writes.failed(error);
     } finally {
@@ -125,7 +130,7 @@ export function createChain(options: ChainOptions): Chain {
   /** Starts what brings a tier up to date, when there is something and its pause is over. */
   function catchUp(link: Link): void {
     if (link.missed.size === 0 && !link.writes.isOpen()) return;
-    if (link.writes.isOpen() ? link.writes.claimProbe() : true) later(replay(link));
+    if (!link.writes.isOpen() || link.writes.claimProbe()) later(replay(link));
   }
 
   async function probeReads(link: Link): Promise<void> {
@@ -145,11 +150,14 @@ export function createChain(options: ChainOptions): Chain {
     replaying.add(link);
     try {
       if (link.missed.size === 0) await timed(link.tier, link.tier.delete(PROBE_KEY));
-      for (const [key, change] of link.missed) {
-        const live = change !== undefined && change.expiresAt > options.now();
-        await timed(link.tier, live ? link.tier.set(key, change) : link.tier.delete(key));
+      for (const key of [...link.missed.rkeys()]) {
+        const missed = link.missed.peek(key);
+        if (missed === undefined) continue;
+        const { entry } = missed;
+        const live = entry !== undefined && entry.expiresAt > options.now();
+        await timed(link.tier, live ? link.tier.set(key, entry) : link.tier.delete(key));
         // Unless it was written anew while this was under way.
-        if (link.missed.get(key) === change) link.missed.delete(key);
+        if (link.missed.peek(key) === missed) link.missed.delete(key);
       }
       link.writes.succeeded();
     } catch (error) {
@@ -164,6 +172,8 @@ export function createChain(options: ChainOptions): Chain {
     link: (name) => links.find((link) => link.tier.name === name),
 
     async get(key) {
+      // Also the tiers that a nearer hit leaves unasked: what they missed would be lost with this process.
+      for (const link of links) catchUp(link);
       const mark = reading.get(key) ?? { readers: 0, overtaken: false };
       mark.readers += 1;
       reading.set(key, mark);
@@ -223,12 +233,6 @@ export function createChain(options: ChainOptions): Chain {
   };
 }
 
-function remember(link: Link, key: string, change: Entry | undefined): void {
-  link.missed.delete(key);
-  link.missed.set(key, change);
-  if (link.missed.size > MAX_MISSED) link.missed.delete(link.missed.keys().next().value ?? key);
-}
-
 function createLink(tier: CacheTier, options: ChainOptions): Link {
   const { log } = options;
   const breaker = (what: "reads" | "writes") =>
@@ -244,7 +248,7 @@ function createLink(tier: CacheTier, options: ChainOptions): Link {
     counts: { hits: 0, misses: 0, errors: 0, writes: 0 },
     reads: breaker("reads"),
     writes: breaker("writes"),
-    missed: new Map(),
+    missed: new LRUCache({ max: MAX_MISSED }),
     writing: new Map(),
   };
 }
