@@ -44,6 +44,8 @@ export interface Chain {
   getFrom(name: TierName, key: string): Promise<Entry | undefined>;
   /** Into every tier; a tier that fails gets it when it is back. Never throws. */
   set(key: string, entry: Entry): Promise<void>;
+  /** Bulk writes: memory only forgets the key, unless it is all there is. */
+  setBehind(key: string, entry: Entry): Promise<void>;
   delete(key: string): Promise<void>;
   /** Another process has dropped this from a tier that it shares with us: so do these tiers of ours. */
   forget(drop: Drop, names: readonly TierName[]): Promise<void>;
@@ -199,6 +201,12 @@ export function createChain(options: ChainOptions): Chain {
     async set(key, entry) {
       overtake(key);
       await Promise.all(links.map((link) => write(link, key, entry)));
+    },
+
+    async setBehind(key, entry) {
+      overtake(key);
+      const nearest = (link: Link) => link.tier.name === "memory" && links.length > 1;
+      await Promise.all(links.map((link) => write(link, key, nearest(link) ? undefined : entry)));
     },
 
     async delete(key) {

@@ -45,6 +45,7 @@ const MAX_TOUCHED = 10_000;
 const TOUCH_MS = 60_000;
 const TOUCH_FLUSH_MS = 5_000;
 const RETRY_MAX_MS = 10_000;
+const DRAIN_MS = 15_000;
 const LOOK_FOR_DROPS_MS = 1_000;
 /** A writer of another process is waited for this long, since waiting stops the event loop. */
 const BUSY_MS = 5;
@@ -296,6 +297,15 @@ export function createSqliteTier(options: SqliteOptions): SqliteTier {
         await Bun.sleep(0);
       }
       return dropped;
+    },
+
+    async drain() {
+      const deadline = performance.now() + DRAIN_MS;
+      while (waiting.size > 0) {
+        const written = flush();
+        if (performance.now() > deadline) throw fault ?? new Error("cache database is too slow");
+        await Bun.sleep(written ? 0 : 20);
+      }
     },
 
     async announce(drop) {
