@@ -1,3 +1,4 @@
+import { LRUCache } from "lru-cache";
 import type { Logger } from "../ops/log.ts";
 import { type Breaker, createBreaker, within } from "./breaker.ts";
 import type { CacheTier, Drop, Entry, TierName } from "./tier.ts";
@@ -18,14 +19,19 @@ export interface TierCounts {
   writes: number;
 }
 
+/** A write that a tier has not taken; without entry it was a deletion. */
+export interface Missed {
+  entry: Entry | undefined;
+}
+
 /** One tier with its failure policy. Reading and writing fail apart: a read-only or full server still answers. */
 export interface Link {
   readonly tier: CacheTier;
   readonly counts: TierCounts;
   readonly reads: Breaker;
   readonly writes: Breaker;
-  /** Writes that the tier has not taken: key -> entry, or undefined for a deletion. */
-  readonly missed: Map<string, Entry | undefined>;
+  /** Writes that the tier has not taken, the oldest first to be forgotten. */
+  readonly missed: LRUCache<string, Missed>;
   /** Writes under way: key -> number of the newest one. */
   readonly writing: Map<string, number>;
 }
@@ -38,6 +44,8 @@ export interface Chain {
   getFrom(name: TierName, key: string): Promise<Entry | undefined>;
   /** Into every tier; a tier that fails gets it when it is back. Never throws. */
   set(key: string, entry: Entry): Promise<void>;
+  /** Bulk writes: memory only forgets the key, unless it is all there is. */
+  setBehind(key: string, entry: Entry): Promise<void>;
   delete(key: string): Promise<void>;
   /** Another process has dropped this from a tier that it shares with us: so do these tiers of ours. */
   forget(drop: Drop, names: readonly TierName[]): Promise<void>;
@@ -75,7 +83,6 @@ export function createChain(options: ChainOptions): Chain {
       if (link.reads.claimProbe()) later(probeReads(link));
       return undefined;
     }
-    catchUp(link);
     // What it holds of this key is older than what was written last.
     if (link.missed.has(key)) return undefined;
     try {
@@ -95,7 +102,7 @@ export function createChain(options: ChainOptions): Chain {
   async function write(link: Link, key: string, change: Entry | undefined): Promise<void> {
     if (link.writes.isOpen()) {
       link.writing.delete(key);
-      remember(link, key, change);
+      link.missed.set(key, { entry: change });
       catchUp(link);
       return;
     }
@@ -109,7 +116,7 @@ export function createChain(options: ChainOptions): Chain {
       link.counts.writes += 1;
     } catch (error) {
       // Overtaken by a later write of the same key: that one counts.
-      if (link.writing.get(key) === turn) remember(link, key, change);
+      if (link.writing.get(key) === turn) link.missed.set(key, { entry: change });
       link.counts.errors += 1;
       link.writes.failed(error);
     } finally {
@@ -125,7 +132,7 @@ export function createChain(options: ChainOptions): Chain {
   /** Starts what brings a tier up to date, when there is something and its pause is over. */
   function catchUp(link: Link): void {
     if (link.missed.size === 0 && !link.writes.isOpen()) return;
-    if (link.writes.isOpen() ? link.writes.claimProbe() : true) later(replay(link));
+    if (!link.writes.isOpen() || link.writes.claimProbe()) later(replay(link));
   }
 
   async function probeReads(link: Link): Promise<void> {
@@ -145,11 +152,14 @@ export function createChain(options: ChainOptions): Chain {
     replaying.add(link);
     try {
       if (link.missed.size === 0) await timed(link.tier, link.tier.delete(PROBE_KEY));
-      for (const [key, change] of link.missed) {
-        const live = change !== undefined && change.expiresAt > options.now();
-        await timed(link.tier, live ? link.tier.set(key, change) : link.tier.delete(key));
+      for (const key of [...link.missed.rkeys()]) {
+        const missed = link.missed.peek(key);
+        if (missed === undefined) continue;
+        const { entry } = missed;
+        const live = entry !== undefined && entry.expiresAt > options.now();
+        await timed(link.tier, live ? link.tier.set(key, entry) : link.tier.delete(key));
         // Unless it was written anew while this was under way.
-        if (link.missed.get(key) === change) link.missed.delete(key);
+        if (link.missed.peek(key) === missed) link.missed.delete(key);
       }
       link.writes.succeeded();
     } catch (error) {
@@ -164,6 +174,8 @@ export function createChain(options: ChainOptions): Chain {
     link: (name) => links.find((link) => link.tier.name === name),
 
     async get(key) {
+      // Also the tiers that a nearer hit leaves unasked: what they missed would be lost with this process.
+      for (const link of links) catchUp(link);
       const mark = reading.get(key) ?? { readers: 0, overtaken: false };
       mark.readers += 1;
       reading.set(key, mark);
@@ -189,6 +201,12 @@ export function createChain(options: ChainOptions): Chain {
     async set(key, entry) {
       overtake(key);
       await Promise.all(links.map((link) => write(link, key, entry)));
+    },
+
+    async setBehind(key, entry) {
+      overtake(key);
+      const nearest = (link: Link) => link.tier.name === "memory" && links.length > 1;
+      await Promise.all(links.map((link) => write(link, key, nearest(link) ? undefined : entry)));
     },
 
     async delete(key) {
@@ -223,12 +241,6 @@ export function createChain(options: ChainOptions): Chain {
   };
 }
 
-function remember(link: Link, key: string, change: Entry | undefined): void {
-  link.missed.delete(key);
-  link.missed.set(key, change);
-  if (link.missed.size > MAX_MISSED) link.missed.delete(link.missed.keys().next().value ?? key);
-}
-
 function createLink(tier: CacheTier, options: ChainOptions): Link {
   const { log } = options;
   const breaker = (what: "reads" | "writes") =>
@@ -244,7 +256,7 @@ function createLink(tier: CacheTier, options: ChainOptions): Link {
     counts: { hits: 0, misses: 0, errors: 0, writes: 0 },
     reads: breaker("reads"),
     writes: breaker("writes"),
-    missed: new Map(),
+    missed: new LRUCache({ max: MAX_MISSED }),
     writing: new Map(),
   };
 }

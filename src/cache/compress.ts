@@ -11,11 +11,13 @@ const PLAIN = `${MARK}p`;
 
 const decompress = promisify(zstdDecompress);
 
+const sumOf = (text: string) => Bun.hash.xxHash32(text).toString(36);
+
 /** zstd and base64 when that is shorter; text that looks like our mark is marked as plain. */
 export async function pack(text: string, threshold: number): Promise<string> {
   if (text.length > threshold) {
     const packed = await Bun.zstdCompress(text);
-    if (packed.length * 1.4 < text.length) return PACKED + Buffer.from(packed).toString("base64");
+    if (packed.length * 1.4 < text.length) return `${PACKED}${sumOf(text)}:${Buffer.from(packed).toString("base64")}`;
   }
   return text.startsWith(MARK) ? PLAIN + text : text;
 }
@@ -25,8 +27,12 @@ export async function unpack(text: string): Promise<string> {
   if (!text.startsWith(MARK)) return text;
   if (text.startsWith(PLAIN)) return text.slice(PLAIN.length);
   if (!text.startsWith(PACKED)) throw new Error("unknown form of a stored value");
-  const packed = Buffer.from(text.slice(PACKED.length), "base64");
-  return (await decompress(packed, { maxOutputLength: MAX_UNFOLDED })).toString("utf8");
+  const colon = text.indexOf(":");
+  const packed = Buffer.from(text.slice(colon + 1), "base64");
+  const unpacked = (await decompress(packed, { maxOutputLength: MAX_UNFOLDED })).toString("utf8");
+  // A frame that was cut short unfolds to less without complaint.
+  if (sumOf(unpacked) !== text.slice(PACKED.length, colon)) throw new Error("damaged value");
+  return unpacked;
 }
 
 /** The same tier, with long values compressed on their way in and unfolded on their way out. */

@@ -1,3 +1,5 @@
+import { LRUCache } from "lru-cache";
+
 export interface HealRules {
   enable: boolean;
   /** Seconds. */
@@ -34,9 +36,9 @@ const NO_ROUTES: ReadonlySet<string> = new Set();
  * to hammer a platform.
  */
 export function createHealer(rules: () => HealRules, now: () => number): Healer {
-  const asks = new Map<string, number>();
-  const renewedAt = new Map<string, number>();
-  const marks = new Map<string, Map<string, number>>();
+  const asks = new LRUCache<string, number>({ max: MAX_ASKS });
+  const renewedAt = new LRUCache<string, number>({ max: MAX_MARKS });
+  const marks = new LRUCache<string, Map<string, number>>({ max: MAX_MARKS });
   let minute = 0;
   let perClient = new Map<string, number>();
   let total = 0;
@@ -46,10 +48,7 @@ export function createHealer(rules: () => HealRules, now: () => number): Healer 
   function note(client: string, key: string): number | undefined {
     const ask = `${client}\n${key}`;
     const before = asks.get(ask);
-    // Deleted first, so that the map stays in order of the last ask and the oldest one goes.
-    if (before !== undefined) asks.delete(ask);
     asks.set(ask, now());
-    if (asks.size > MAX_ASKS) trim(asks, MAX_ASKS);
     return before;
   }
 
@@ -70,9 +69,7 @@ export function createHealer(rules: () => HealRules, now: () => number): Healer 
     }
     perClient.set(client, mine + 1);
     total += 1;
-    renewedAt.delete(key);
     renewedAt.set(key, time);
-    trim(renewedAt, MAX_MARKS);
     renewals += 1;
     return true;
   }
@@ -89,9 +86,7 @@ export function createHealer(rules: () => HealRules, now: () => number): Healer 
     mark(key, route) {
       const routes = marks.get(key) ?? new Map<string, number>();
       routes.set(route, now() + rules().mark * 1000);
-      marks.delete(key);
       marks.set(key, routes);
-      trim(marks, MAX_MARKS);
     },
     avoid(key) {
       const routes = marks.get(key);
@@ -102,12 +97,4 @@ export function createHealer(rules: () => HealRules, now: () => number): Healer 
     },
     counts: () => ({ renewals, held }),
   };
-}
-
-/** Drops the oldest entries beyond `most`. */
-function trim(map: Map<string, unknown>, most: number): void {
-  for (const key of map.keys()) {
-    if (map.size <= most) return;
-    map.delete(key);
-  }
 }

@@ -1,3 +1,4 @@
+import { LRUCache } from "lru-cache";
 import { type AppError, toAppError } from "../core/errors.ts";
 import type { Logger } from "../ops/log.ts";
 import type { Chain } from "./chain.ts";
@@ -36,7 +37,7 @@ const NOTHING: Promise<void> = Promise.resolve();
 
 export function createKeeper(deps: KeeperDeps): Keeper {
   const { chain, memory, now, random, log } = deps;
-  const resting = new Map<string, number>();
+  const resting = new LRUCache<string, number>({ max: MAX_RESTING });
 
   function keep<T>(key: string, rule: KindRule, codec: Codec<T>, value: T): Outcome<T> {
     const time = now();
@@ -65,7 +66,6 @@ export function createKeeper(deps: KeeperDeps): Keeper {
     if (old && isFault(error.kind)) {
       // The old answer is worth more than the knowledge that the platform fails.
       resting.set(key, time + life);
-      if (resting.size > MAX_RESTING) resting.delete(resting.keys().next().value ?? key);
       return NOTHING;
     }
     const freshUntil = time + life;

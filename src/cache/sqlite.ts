@@ -10,6 +10,8 @@ export interface SqliteOptions {
   maxRows: number;
   /** Keys, contents and a share for the indexes. */
   maxBytes: number;
+  /** The file never grows beyond this, whatever happens (bytes); by default twice `maxBytes` and some room. */
+  maxFileBytes?: number;
   /** Gap between batches (ms). */
   flushMs: number;
   /** Unix ms. */
@@ -29,16 +31,21 @@ export interface SqliteTier extends CacheTier {
   deletePrefix(prefix: string): Promise<number>;
 }
 
+const PAGE_BYTES = 4096;
+const SPARE_BYTES = 16 << 20;
 const BATCH = 500;
 const SLICE = 500;
 /** Bounds of what waits while the database takes nothing. */
 const MAX_WAITING = 10_000;
 const MAX_WAITING_CHARACTERS = 16 << 20;
+/** Beyond the bounds above only keys are kept, up to this many; then the tier counts as down. */
+const MAX_MARKED = 100_000;
 const MAX_TOUCHED = 10_000;
 /** `used_at` is that coarse: a hot row is written once a minute, not at every hit. */
 const TOUCH_MS = 60_000;
 const TOUCH_FLUSH_MS = 5_000;
 const RETRY_MAX_MS = 10_000;
+const DRAIN_MS = 15_000;
 const LOOK_FOR_DROPS_MS = 1_000;
 /** A writer of another process is waited for this long, since waiting stops the event loop. */
 const BUSY_MS = 5;
@@ -65,6 +72,8 @@ export function createSqliteTier(options: SqliteOptions): SqliteTier {
     try {
       opened.run(`PRAGMA busy_timeout = ${BUSY_MS}`);
       opened.run("PRAGMA cache_size = -8000");
+      const maxFileBytes = options.maxFileBytes ?? options.maxBytes * 2 + SPARE_BYTES;
+      opened.run(`PRAGMA max_page_count = ${Math.ceil(maxFileBytes / PAGE_BYTES)}`);
       table = openCacheTable(opened, now);
     } catch (error) {
       opened.close();
@@ -112,6 +121,7 @@ export function createSqliteTier(options: SqliteOptions): SqliteTier {
   }
 
   function put(key: string, change: Change): void {
+    if (waiting.size >= MAX_MARKED && !waiting.has(key)) throw fault ?? new Error("too much waits to be written");
     const before = waiting.get(key);
     waitingCharacters -= before?.value.length ?? 0;
     // Too much waits: what the table holds of this key is no longer true, so it goes; the new value is not kept.
@@ -119,7 +129,6 @@ export function createSqliteTier(options: SqliteOptions): SqliteTier {
     const kept = full ? undefined : change;
     waiting.set(key, kept);
     waitingCharacters += kept?.value.length ?? 0;
-    if (waiting.size > MAX_WAITING * 10) waiting.delete(waiting.keys().next().value ?? key);
     schedule(fault === undefined ? options.flushMs : retryMs());
   }
 
@@ -288,6 +297,15 @@ export function createSqliteTier(options: SqliteOptions): SqliteTier {
         await Bun.sleep(0);
       }
       return dropped;
+    },
+
+    async drain() {
+      const deadline = performance.now() + DRAIN_MS;
+      while (waiting.size > 0) {
+        const written = flush();
+        if (performance.now() > deadline) throw fault ?? new Error("cache database is too slow");
+        await Bun.sleep(written ? 0 : 20);
+      }
     },
 
     async announce(drop) {

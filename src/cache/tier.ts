@@ -39,6 +39,8 @@ export interface CacheTier {
   prune?(): Promise<number>;
   /** Drops every key that begins with `prefix`. @returns how many entries went. */
   deletePrefix?(prefix: string): Promise<number>;
+  /** Waits until what was accepted is stored; for bulk writes. Throws when it will not be. */
+  drain?(): Promise<void>;
   /** Tells the other processes that share this tier to drop what they have of it in their own tiers. */
   announce?(drop: Drop): Promise<void>;
 }
