@@ -12,7 +12,8 @@ export interface Breaker {
   /** Whether a call may be made now. After the rest one caller is let through; the others wait for its outcome. */
   allow(): boolean;
   success(): void;
-  failure(): void;
+  /** @param weight how many failures this one counts for; a missed deadline may count for all */
+  failure(weight?: number): void;
   /** A call that was let through ended without an outcome (given up, not failed). */
   release(): void;
   readonly state: "closed" | "open" | "half-open";
@@ -43,8 +44,8 @@ export function createBreaker(options: BreakerOptions): Breaker {
       openUntil = 0;
       trialSince = 0;
     },
-    failure() {
-      failures++;
+    failure(weight = 1) {
+      failures += weight;
       const trial = state() === "half-open";
       trialSince = 0;
       if (!trial && failures < options.threshold) return;
