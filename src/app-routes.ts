@@ -1,6 +1,7 @@
 import { hostname } from "node:os";
 import { LRUCache } from "lru-cache";
 import type { Access } from "./access/access.ts";
+import type { CacheOperator } from "./cache/operate.ts";
 import { renderScript } from "./client-script/render.ts";
 import type { Config } from "./config/schema.ts";
 import { AppError } from "./core/errors.ts";
@@ -25,6 +26,7 @@ import { queryRoutes } from "./http/routes/query.ts";
 import { rootRoutes } from "./http/routes/root.ts";
 import { scriptRoutes } from "./http/routes/script.ts";
 import { traceRoutes } from "./http/routes/traces.ts";
+import { webdavRoutes } from "./http/routes/webdav.ts";
 import { createHandler } from "./http/server.ts";
 import type { Library } from "./library/index.ts";
 import type { HealthReport } from "./ops/health.ts";
@@ -35,6 +37,7 @@ import type { Catalog } from "./resolve/catalog.ts";
 import { qualityOf, type TrackResolver } from "./resolve/track.ts";
 import type { AccountPool } from "./sources/accounts.ts";
 import type { Source } from "./sources/source.ts";
+import type { WebdavSource } from "./webdav/client.ts";
 
 /** Every feature that answers over HTTP. */
 export interface RouteFeatures {
@@ -51,6 +54,8 @@ export interface RouteFeatures {
   track: TrackResolver;
   catalog: Catalog;
   library: Library;
+  webdav: WebdavSource;
+  operator: CacheOperator;
 }
 
 /** Longest id that any platform has, with room. */
@@ -113,16 +118,20 @@ export function composeHttp(features: RouteFeatures) {
     accessAdminRoutes({ access }),
     accountRoutes({ pool: features.pool }),
     libraryAdminRoutes({ library: features.library }),
+    webdavRoutes({ webdav: features.webdav, authorise: () => undefined }),
     traceRoutes(features.traces),
     musicRoutes(music),
   ];
   const headers = remade(config, ({ security, common }) =>
     createAnswerHeaders(security.cors, { hsts: common.ssl_info.hsts, pages: PAGES }),
   );
+  const fastLane = createFastLane(music);
   return createHandler({
     routes: composeRoutes(groups, log),
     access: gate,
-    fastLane: createFastLane(music),
+    // With a preferred library the client's own words decide: no path says enough.
+    fastLane: (request, path, context) =>
+      config().common.local_music.prefer && request.url.includes("?") ? undefined : fastLane(request, path, context),
     headers: {
       forAnswer: (request, path) => headers().forAnswer(request, path),
       preflight: (request) => headers().preflight(request),

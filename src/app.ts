@@ -1,9 +1,13 @@
 import type { Database } from "bun:sqlite";
 import { join, resolve } from "node:path";
+import { Redis } from "ioredis";
 import { type Access, createAccess } from "./access/access.ts";
 import { composeHttp } from "./app-routes.ts";
 import { createAddressStore } from "./cache/adapters.ts";
 import { type Cache, createCache } from "./cache/index.ts";
+import { type CacheOperator, createOperator } from "./cache/operate.ts";
+import { createRedisClient } from "./cache/redis-client.ts";
+import { createWarmer } from "./cache/warm.ts";
 import { changedKeys } from "./config/render.ts";
 import type { Config } from "./config/schema.ts";
 import { loadConfig } from "./config/store.ts";
@@ -12,23 +16,27 @@ import { createCredentialWriter } from "./config/write-back.ts";
 import { toAppError } from "./core/errors.ts";
 import type { SourceId } from "./core/types.ts";
 import { createLibrary, type Library } from "./library/index.ts";
+import { createMatcher } from "./library/match.ts";
 import { createHttpClient, type HttpClient } from "./net/fetch.ts";
 import { openDatabase } from "./ops/database.ts";
 import { type HealthCheck, runHealthChecks } from "./ops/health.ts";
-import { createLogger, type RootLogger } from "./ops/log.ts";
+import { createLogger, type Logger, type RootLogger } from "./ops/log.ts";
 import { createMetrics } from "./ops/metrics.ts";
 import { createSchedule } from "./ops/schedule.ts";
 import { createTraces } from "./ops/trace.ts";
 import { type Catalog, createCatalog } from "./resolve/catalog.ts";
 import { musicInfoOf } from "./resolve/music-info.ts";
+import { libraryFinder, webdavFinder } from "./resolve/nearby.ts";
 import { createCatalogCache } from "./resolve/stored.ts";
 import { createTrackResolver, type TrackResolver } from "./resolve/track.ts";
+import { warmDeps } from "./resolve/warm-songs.ts";
 import { createSqliteAccountStore } from "./sources/account-store.ts";
 import { type AccountPool, createAccountPool } from "./sources/accounts.ts";
 import { createSources } from "./sources/index.ts";
 import { createKeepAlive } from "./sources/keep-alive.ts";
 import type { Source } from "./sources/source.ts";
 import { type Listener, startListener } from "./tls/listener.ts";
+import { createWebdavSource, type WebdavSource } from "./webdav/client.ts";
 
 /** The composed application. Commands use its features without opening a port. */
 export interface App {
@@ -42,6 +50,8 @@ export interface App {
   readonly catalog: Catalog;
   readonly track: TrackResolver;
   readonly library: Library;
+  readonly webdav: WebdavSource;
+  readonly operator: CacheOperator;
   /** Shown once on the first start, while there is no admin yet. */
   readonly setupToken: string | undefined;
   /** "?key=…" when `/script` wants a key. */
@@ -112,6 +122,16 @@ export async function openApp(place: AppPlace): Promise<App> {
     startWorker: () => new Worker(place.workers.libraryScan),
   });
 
+  const webdav = createWebdavSource({
+    db,
+    log,
+    config: config.common.webdav_cache,
+    createMatcher: () => {
+      const { match_threshold: threshold, extensions } = config.common.local_music;
+      return createMatcher({ threshold, extensions: new Set(extensions) });
+    },
+  });
+
   const enabled = (source: SourceId) => config.module[source].enable;
   const totalDeadlineMs = () => config.common.upstream.total_deadline * 1000;
   const { run } = pool;
@@ -121,7 +141,7 @@ export async function openApp(place: AppPlace): Promise<App> {
     enabled,
     run,
     cache: createAddressStore(cache),
-    nearby: [],
+    nearby: [libraryFinder(library, () => config.common.local_music.prefer), webdavFinder(webdav)],
     songOf: async (source, songId, _info, ask) => (await catalog.info(source, songId, { bypass: false, ...ask })).value,
     musicInfoOf,
     allowDowngrade: () => config.common.allow_downgrade,
@@ -129,6 +149,12 @@ export async function openApp(place: AppPlace): Promise<App> {
     log,
   });
 
+  const operator = createOperator({
+    cache,
+    config: () => config.common.cache,
+    warm: createWarmer(warmDeps({ catalog, track, gapMs: () => config.common.cache.warm_gap })),
+    log,
+  });
   const checks: HealthCheck[] = [
     { name: "database", required: true, check: () => db.query("SELECT 1").get() !== null || "no answer" },
     ...cache.stats().tiers.map(
@@ -154,6 +180,8 @@ export async function openApp(place: AppPlace): Promise<App> {
     track,
     catalog,
     library,
+    webdav,
+    operator,
   });
   let listener: Listener | undefined;
   let watcher: { close(): void } | undefined;
@@ -186,6 +214,8 @@ export async function openApp(place: AppPlace): Promise<App> {
     catalog,
     track,
     library,
+    webdav,
+    operator,
     setupToken: access.admin.setupToken(),
     scriptQuery: () =>
       config.security.key.enable ? `?key=${encodeURIComponent(config.security.key.values[0] ?? "")}` : "",
@@ -202,6 +232,7 @@ export async function openApp(place: AppPlace): Promise<App> {
       });
       if (loaded.created) log.info("wrote the default config", { file: loaded.file });
       library.start();
+      webdav.start();
       createKeepAlive({ pool, log, now: Date.now, random: Math.random }).start(schedule);
       watcher = watchConfig(loaded.file, () => void reload());
       return listener.addresses;
@@ -210,8 +241,10 @@ export async function openApp(place: AppPlace): Promise<App> {
       watcher?.close();
       await listener?.stop(config.common.shutdown_deadline * 1000);
       await schedule.stop();
+      await webdav.close();
       await library.close();
       await access.close();
+      sharedRedis?.disconnect();
       await cache.close();
       db.close();
       await log.flush();
@@ -244,4 +277,13 @@ function platformClient({ common }: Config): HttpClient {
     ...(gateway === "" ? {} : { gateway }),
     ...(proxy.enable ? { proxy: { http: proxy.http_value, https: proxy.https_value } } : {}),
   });
+}
+
+/** The scripts of the access rules work on one server's keys; a cluster would spread them. */
+function redisForAccess(config: Config, log: Logger): Redis | undefined {
+  const client = createRedisClient(config.common.cache.redis, log);
+  if (client instanceof Redis) return client;
+  client.disconnect();
+  log.warn("rate_limit.shared does not work with a Redis cluster, counting alone");
+  return undefined;
 }
