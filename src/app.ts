@@ -96,11 +96,13 @@ export async function openApp(place: AppPlace): Promise<App> {
   const schedule = createSchedule(log);
   const db = openDatabase(join(dataDir, "lx.db"), log);
   const cache = createCache({ config: () => config.common.cache, databasePath: join(dataDir, "cache.db"), log });
+  const sharedRedis = config.security.rate_limit.shared ? redisForAccess(config, log) : undefined;
   const access = await createAccess({
     db,
     log,
     config: accessConfig(config),
     prefix: config.common.cache.redis.key_prefix,
+    redis: sharedRedis,
   });
 
   const http = platformClient(config);
