@@ -2,6 +2,7 @@ import type { Database } from "bun:sqlite";
 import { join, resolve } from "node:path";
 import { Redis } from "ioredis";
 import { type Access, createAccess } from "./access/access.ts";
+import { exportMetrics } from "./app-metrics.ts";
 import { composeHttp } from "./app-routes.ts";
 import { createAddressStore } from "./cache/adapters.ts";
 import { type Cache, createCache } from "./cache/index.ts";
@@ -151,6 +152,7 @@ export async function openApp(place: AppPlace): Promise<App> {
     log,
   });
 
+  exportMetrics(metrics, { cache, pool, library, webdav, access });
   const operator = createOperator({
     cache,
     config: () => config.common.cache,
