@@ -54,26 +54,26 @@ const good = { source: "kg", user: { userid: "1001", token: "good-token" }, labe
 
 describe("/api/v1/accounts", () => {
   test("add, list, check, refresh, remove", async () => {
-    const added = await ask("POST", "/", "admin", good);
+    const added = await ask("POST", "", "admin", good);
     expect(added.status).toBe(201);
     const { handle } = added.body.data;
-    const listed = await ask("GET", "/?page=1&pageSize=10", "viewer");
+    const listed = await ask("GET", "?page=1&pageSize=10", "viewer");
     expect(listed.body).toMatchObject({
       data: [{ handle, label: "主号", state: "healthy", credentials: { token: "***" } }],
       pagination: { page: 1, pageSize: 10, total: 1, totalPages: 1 },
     });
-    expect((await ask("POST", "/", "admin", good)).status).toBe(409);
+    expect((await ask("POST", "", "admin", good)).status).toBe(409);
     expect((await ask("POST", `/${handle}/check`, "admin")).body.data).toMatchObject({ membership: "SVIP" });
     expect((await ask("POST", `/${handle}/refresh`, "admin")).body.data.refreshedAt).toBeGreaterThan(0);
     const signIn = await ask("POST", `/${handle}/sign-in`, "admin");
     expect([signIn.status, signIn.body.error.code]).toEqual([400, "VALIDATION_ERROR"]);
     expect((await ask("DELETE", `/${handle}`, "admin")).status).toBe(200);
-    expect((await ask("GET", "/", "viewer")).body.data).toEqual([]);
+    expect((await ask("GET", "", "viewer")).body.data).toEqual([]);
   });
 
   test.each([
-    { name: "list without a sign-in", method: "GET", path: "/", role: "none", status: 401 },
-    { name: "add as a viewer", method: "POST", path: "/", role: "viewer", body: good, status: 403 },
+    { name: "list without a sign-in", method: "GET", path: "", role: "none", status: 401 },
+    { name: "add as a viewer", method: "POST", path: "", role: "viewer", body: good, status: 403 },
     { name: "remove as a viewer", method: "DELETE", path: "/kg-0123456789", role: "viewer", status: 403 },
     { name: "an unknown handle", method: "POST", path: "/kg-0123456789/check", role: "admin", status: 404 },
     { name: "a handle that is none", method: "DELETE", path: "/..%2fx", role: "admin", status: 400 },
@@ -85,8 +85,8 @@ describe("/api/v1/accounts", () => {
       body: { ...good, source: "xx" },
       status: 400,
     },
-    { name: "no user", method: "POST", path: "/", role: "admin", body: { source: "kg" }, status: 400 },
-    { name: "a bad page", method: "GET", path: "/?page=0", role: "viewer", status: 400 },
+    { name: "no user", method: "POST", path: "", role: "admin", body: { source: "kg" }, status: 400 },
+    { name: "a bad page", method: "GET", path: "?page=0", role: "viewer", status: 400 },
   ] as { name: string; method: string; path: string; role: Role; body?: unknown; status: number }[])(
     "$name -> $status",
     async ({ method, path, role, body, status }) => {

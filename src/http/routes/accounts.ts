@@ -27,7 +27,7 @@ const NewAccount = t.Object({
 export function accountRoutes({ pool }: AccountRouteDeps) {
   return new Elysia({ name: "routes/accounts", prefix: "/api/v1/accounts", detail: { tags: ["accounts"] } })
     .get(
-      "/",
+      "",
       ({ request, query }) => {
         requireRole(request, "viewer");
         const { page = 1, pageSize = 50 } = query;
@@ -40,7 +40,7 @@ export function accountRoutes({ pool }: AccountRouteDeps) {
       { query: Listing, detail: { summary: "账号列表 / accounts and how they are" } },
     )
     .post(
-      "/",
+      "",
       ({ request, body, set }) => {
         requireRole(request, "admin");
         if (!isSourceId(body.source)) throw new AppError("invalid_request", "未知的源");

@@ -7,7 +7,7 @@ import { requireRole } from "../context.ts";
 export function traceRoutes(traces: Traces) {
   return new Elysia({ name: "routes/traces", prefix: "/api/v1/traces", detail: { tags: ["traces"] } })
     .get(
-      "/",
+      "",
       ({ request, query }) => {
         requireRole(request, "admin");
         return { data: traces.recent(query.count ?? 50) };
