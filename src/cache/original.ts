@@ -3,7 +3,7 @@ import { Type } from "@sinclair/typebox";
 import { Value } from "@sinclair/typebox/value";
 import { AppError } from "../core/errors.ts";
 import { isSourceId, type Lyric, QUALITIES, type Quality, type SourceId } from "../core/types.ts";
-import { addressKey, catalogKey } from "./adapters.ts";
+import { addressKey } from "./adapters.ts";
 import type { StoredAddress } from "./codecs.ts";
 import { encodeEnvelope } from "./envelope.ts";
 import { type CacheConfig, deadlinesOf, kindRules } from "./kinds.ts";
@@ -33,6 +33,13 @@ const LyricRow = Type.Object({
   ...Common,
   data: Type.Object({ lyric: Type.String(), tlyric: optionalText, rlyric: optionalText, lxlyric: optionalText }),
 });
+
+export interface OriginalOptions {
+  config: CacheConfig;
+  now: () => number;
+  /** The key under which the catalogue looks for a lyric. */
+  lyricKey: (source: SourceId, songId: string) => string;
+}
 
 export interface OriginalRow {
   module: string;
@@ -91,8 +98,7 @@ export async function* originalRedisRows(client: RedisClient, prefix: string): A
 export async function* originalEntries(
   rows: AsyncIterable<OriginalRow>,
   counts: TransferCounts,
-  config: CacheConfig,
-  now: () => number,
+  { config, now, lyricKey }: OriginalOptions,
 ): AsyncGenerator<[string, Entry]> {
   for await (const row of rows) {
     counts.read += 1;
@@ -100,7 +106,7 @@ export async function* originalEntries(
       counts.skipped += 1;
       continue;
     }
-    const entry = row.module === "urls" ? addressEntry(row, config, now()) : lyricEntry(row, config, now());
+    const entry = row.module === "urls" ? addressEntry(row, config, now()) : lyricEntry(row, config, now(), lyricKey);
     if (entry === undefined) counts.invalid += 1;
     else yield entry;
   }
@@ -143,21 +149,22 @@ function keptAddress(
   return { value: encodeEnvelope({ storedAt, freshUntil, realExpiresAt, content: { value } }), expiresAt: freshUntil };
 }
 
-function lyricEntry(row: OriginalRow, config: CacheConfig, now: number): [string, Entry] | undefined {
+function lyricEntry(
+  row: OriginalRow,
+  config: CacheConfig,
+  now: number,
+  lyricKey: OriginalOptions["lyricKey"],
+): [string, Entry] | undefined {
   const song = splitSong(row.key);
   const data = parseJson(row.data);
   if (song === undefined || !Value.Check(LyricRow, data)) return undefined;
   const { lyric, tlyric, rlyric, lxlyric } = data.data;
   const value: Lyric = { lyric, tlyric: tlyric ?? "", rlyric: rlyric ?? "", lxlyric: lxlyric ?? "" };
   const freshUntil = data.expire ? Number(data.time) * 1000 : now + config.lifetimes.lyric * 1000;
-  const entry = {
-    value: encodeEnvelope({ storedAt: now, freshUntil, content: { value } }),
-    expiresAt: freshUntil + kindRules(config).lyric.staleWhileRevalidate,
-  };
-  return [
-    catalogKey({ kind: "lyric", parts: [song.source, song.songId] }),
-    freshUntil <= now ? { ...entry, expiresAt: 0 } : entry,
-  ];
+  // One that is past its time is not worth its place, although it could be served as stale.
+  const grace = freshUntil <= now ? 0 : kindRules(config).lyric.staleWhileRevalidate;
+  const text = encodeEnvelope({ storedAt: now, freshUntil, content: { value } });
+  return [lyricKey(song.source, song.songId), { value: text, expiresAt: freshUntil + grace }];
 }
 
 function splitSong(text: string): { source: SourceId; songId: string } | undefined {
