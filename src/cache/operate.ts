@@ -1,5 +1,4 @@
 import { AppError } from "../core/errors.ts";
-import type { SourceId } from "../core/types.ts";
 import type { Logger } from "../ops/log.ts";
 import { within } from "./breaker.ts";
 import { decodeEnvelope } from "./envelope.ts";
@@ -56,8 +55,6 @@ export interface OperatorDeps {
   cache: Cache;
   config: () => CacheConfig;
   warm: Warmer;
-  /** The key under which the catalogue looks for a lyric. */
-  lyricKey: (source: SourceId, songId: string) => string;
   log: Logger;
   now?: () => number;
 }
@@ -65,9 +62,9 @@ export interface OperatorDeps {
 const SIZE_MS = 3_000;
 const CONNECT_MS = 5_000;
 
-export function createOperator({ cache, config, warm, lyricKey, log, now = Date.now }: OperatorDeps): CacheOperator {
+export function createOperator({ cache, config, warm, log, now = Date.now }: OperatorDeps): CacheOperator {
   const { chain } = cache;
-  const original = () => ({ config: config(), now, lyricKey });
+  const original = () => ({ config: config(), now });
 
   async function remove(pattern: string): Promise<number> {
     const exact = !pattern.endsWith("*");

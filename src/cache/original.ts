@@ -6,6 +6,7 @@ import { isSourceId, type Lyric, QUALITIES, type Quality, type SourceId } from "
 import { addressKey } from "./adapters.ts";
 import type { StoredAddress } from "./codecs.ts";
 import { encodeEnvelope } from "./envelope.ts";
+import { cacheKey } from "./keys.ts";
 import { type CacheConfig, deadlinesOf, kindRules } from "./kinds.ts";
 import { escapeGlob } from "./redis.ts";
 import { mastersOf, type RedisClient } from "./redis-client.ts";
@@ -37,8 +38,6 @@ const LyricRow = Type.Object({
 export interface OriginalOptions {
   config: CacheConfig;
   now: () => number;
-  /** The key under which the catalogue looks for a lyric. */
-  lyricKey: (source: SourceId, songId: string) => string;
 }
 
 export interface OriginalRow {
@@ -98,7 +97,7 @@ export async function* originalRedisRows(client: RedisClient, prefix: string): A
 export async function* originalEntries(
   rows: AsyncIterable<OriginalRow>,
   counts: TransferCounts,
-  { config, now, lyricKey }: OriginalOptions,
+  { config, now }: OriginalOptions,
 ): AsyncGenerator<[string, Entry]> {
   for await (const row of rows) {
     counts.read += 1;
@@ -106,7 +105,7 @@ export async function* originalEntries(
       counts.skipped += 1;
       continue;
     }
-    const entry = row.module === "urls" ? addressEntry(row, config, now()) : lyricEntry(row, config, now(), lyricKey);
+    const entry = row.module === "urls" ? addressEntry(row, config, now()) : lyricEntry(row, config, now());
     if (entry === undefined) counts.invalid += 1;
     else yield entry;
   }
@@ -149,12 +148,7 @@ function keptAddress(
   return { value: encodeEnvelope({ storedAt, freshUntil, realExpiresAt, content: { value } }), expiresAt: freshUntil };
 }
 
-function lyricEntry(
-  row: OriginalRow,
-  config: CacheConfig,
-  now: number,
-  lyricKey: OriginalOptions["lyricKey"],
-): [string, Entry] | undefined {
+function lyricEntry(row: OriginalRow, config: CacheConfig, now: number): [string, Entry] | undefined {
   const song = splitSong(row.key);
   const data = parseJson(row.data);
   if (song === undefined || !Value.Check(LyricRow, data)) return undefined;
@@ -164,7 +158,8 @@ function lyricEntry(
   // One that is past its time is not worth its place, although it could be served as stale.
   const grace = freshUntil <= now ? 0 : kindRules(config).lyric.staleWhileRevalidate;
   const text = encodeEnvelope({ storedAt: now, freshUntil, content: { value } });
-  return [lyricKey(song.source, song.songId), { value: text, expiresAt: freshUntil + grace }];
+  const key = cacheKey({ kind: "lyric", source: song.source, id: song.songId, options: { form: "lyric" } });
+  return [key, { value: text, expiresAt: freshUntil + grace }];
 }
 
 function splitSong(text: string): { source: SourceId; songId: string } | undefined {
