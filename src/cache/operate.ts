@@ -7,8 +7,8 @@ import type { CacheConfig } from "./kinds.ts";
 import { originalEntries, originalRedisRows, originalRows } from "./original.ts";
 import { createRedisClient, type RedisSettings } from "./redis-client.ts";
 import type { CacheStats, TierStats } from "./stats.ts";
-import type { TierName, TierSize } from "./tier.ts";
-import { exportLines, noCounts, readLines, type TransferCounts, writeAll } from "./transfer.ts";
+import type { Entry, TierName, TierSize } from "./tier.ts";
+import { exportLines, fullest, noCounts, readLines, type TransferCounts, writeAll } from "./transfer.ts";
 import type { Warmer } from "./warm.ts";
 
 export interface CacheReport extends Omit<CacheStats, "tiers"> {
@@ -36,8 +36,8 @@ export interface TransferOptions {
 /** What operators do with the cache, from the command line and the management API alike. */
 export interface CacheOperator {
   stats(): Promise<CacheReport>;
-  /** Undefined = no such entry. */
-  get(key: string): Promise<FoundEntry | undefined>;
+  /** The entry with this key, or with `*` at its end the first `limit` whose keys begin so. */
+  find(pattern: string, limit: number): Promise<FoundEntry[]>;
   /** A key, or with `*` at its end all keys that begin so. @returns how many the fullest tier held. */
   delete(pattern: string): Promise<number>;
   /** Drops what is past its time or too much. */
@@ -64,6 +64,7 @@ const CONNECT_MS = 5_000;
 
 export function createOperator({ cache, config, warm, log, now = Date.now }: OperatorDeps): CacheOperator {
   const { chain } = cache;
+  const original = () => ({ config: config(), now });
 
   async function remove(pattern: string): Promise<number> {
     const exact = !pattern.endsWith("*");
@@ -96,20 +97,20 @@ export function createOperator({ cache, config, warm, log, now = Date.now }: Ope
       });
       return { ...counters, tiers };
     },
-    async get(key) {
-      const found = await chain.get(key);
-      const envelope = found === undefined ? undefined : decodeEnvelope(found.entry.value);
-      if (found === undefined || envelope === undefined) return undefined;
-      const { content, storedAt, freshUntil } = envelope;
-      const end = (time: number) => (Number.isFinite(time) ? time : null);
-      return {
-        key,
-        tier: found.tier,
-        expiresAt: end(found.entry.expiresAt),
-        storedAt,
-        freshUntil: end(freshUntil),
-        ...content,
-      };
+    async find(pattern, limit) {
+      if (!pattern.endsWith("*")) {
+        const found = await chain.get(pattern);
+        const form = found === undefined ? undefined : foundForm(pattern, found.entry, found.tier);
+        return form === undefined ? [] : [form];
+      }
+      const forms: FoundEntry[] = [];
+      const tier = fullest(chain);
+      for await (const [key, entry] of tier?.entries?.(pattern.slice(0, -1)) ?? []) {
+        const form = foundForm(key, entry, tier?.name ?? "memory");
+        if (form !== undefined) forms.push(form);
+        if (forms.length >= limit) break;
+      }
+      return forms;
     },
     delete: remove,
     async prune() {
@@ -125,7 +126,7 @@ export function createOperator({ cache, config, warm, log, now = Date.now }: Ope
     },
     async importOriginal(path, options = {}) {
       const counts = noCounts();
-      await writeAll(chain, originalEntries(originalRows(path), counts, config(), now), counts, { now, ...options });
+      await writeAll(chain, originalEntries(originalRows(path), counts, original()), counts, { now, ...options });
       return counts;
     },
     async importOriginalRedis(changes, options = {}) {
@@ -135,13 +136,21 @@ export function createOperator({ cache, config, warm, log, now = Date.now }: Ope
         await connected(client);
         const counts = noCounts();
         const rows = originalRedisRows(client, settings.key_prefix);
-        await writeAll(chain, originalEntries(rows, counts, config(), now), counts, { now, ...options });
+        await writeAll(chain, originalEntries(rows, counts, original()), counts, { now, ...options });
         return counts;
       } finally {
         client.disconnect();
       }
     },
   };
+}
+
+function foundForm(key: string, entry: Entry, tier: TierName): FoundEntry | undefined {
+  const envelope = decodeEnvelope(entry.value);
+  if (envelope === undefined) return undefined;
+  const { content, storedAt, freshUntil } = envelope;
+  const end = (time: number) => (Number.isFinite(time) ? time : null);
+  return { key, tier, expiresAt: end(entry.expiresAt), storedAt, freshUntil: end(freshUntil), ...content };
 }
 
 async function connected(client: ReturnType<typeof createRedisClient>): Promise<void> {

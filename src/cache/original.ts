@@ -3,9 +3,10 @@ import { Type } from "@sinclair/typebox";
 import { Value } from "@sinclair/typebox/value";
 import { AppError } from "../core/errors.ts";
 import { isSourceId, type Lyric, QUALITIES, type Quality, type SourceId } from "../core/types.ts";
-import { addressKey, catalogKey } from "./adapters.ts";
+import { addressKey } from "./adapters.ts";
 import type { StoredAddress } from "./codecs.ts";
 import { encodeEnvelope } from "./envelope.ts";
+import { cacheKey } from "./keys.ts";
 import { type CacheConfig, deadlinesOf, kindRules } from "./kinds.ts";
 import { escapeGlob } from "./redis.ts";
 import { mastersOf, type RedisClient } from "./redis-client.ts";
@@ -33,6 +34,11 @@ const LyricRow = Type.Object({
   ...Common,
   data: Type.Object({ lyric: Type.String(), tlyric: optionalText, rlyric: optionalText, lxlyric: optionalText }),
 });
+
+export interface OriginalOptions {
+  config: CacheConfig;
+  now: () => number;
+}
 
 export interface OriginalRow {
   module: string;
@@ -91,8 +97,7 @@ export async function* originalRedisRows(client: RedisClient, prefix: string): A
 export async function* originalEntries(
   rows: AsyncIterable<OriginalRow>,
   counts: TransferCounts,
-  config: CacheConfig,
-  now: () => number,
+  { config, now }: OriginalOptions,
 ): AsyncGenerator<[string, Entry]> {
   for await (const row of rows) {
     counts.read += 1;
@@ -150,14 +155,11 @@ function lyricEntry(row: OriginalRow, config: CacheConfig, now: number): [string
   const { lyric, tlyric, rlyric, lxlyric } = data.data;
   const value: Lyric = { lyric, tlyric: tlyric ?? "", rlyric: rlyric ?? "", lxlyric: lxlyric ?? "" };
   const freshUntil = data.expire ? Number(data.time) * 1000 : now + config.lifetimes.lyric * 1000;
-  const entry = {
-    value: encodeEnvelope({ storedAt: now, freshUntil, content: { value } }),
-    expiresAt: freshUntil + kindRules(config).lyric.staleWhileRevalidate,
-  };
-  return [
-    catalogKey({ kind: "lyric", parts: [song.source, song.songId] }),
-    freshUntil <= now ? { ...entry, expiresAt: 0 } : entry,
-  ];
+  // One that is past its time is not worth its place, although it could be served as stale.
+  const grace = freshUntil <= now ? 0 : kindRules(config).lyric.staleWhileRevalidate;
+  const text = encodeEnvelope({ storedAt: now, freshUntil, content: { value } });
+  const key = cacheKey({ kind: "lyric", source: song.source, id: song.songId, options: { form: "lyric" } });
+  return [key, { value: text, expiresAt: freshUntil + grace }];
 }
 
 function splitSong(text: string): { source: SourceId; songId: string } | undefined {

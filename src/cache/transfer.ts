@@ -32,7 +32,7 @@ const BATCH = 500;
 const MAX_LINE = 16 << 20;
 
 /** The tier that knows most: Redis, which all instances share; else SQLite; else memory. */
-function fullest(chain: Chain): CacheTier | undefined {
+export function fullest(chain: Chain): CacheTier | undefined {
   const usable = chain.links.filter((link) => !link.reads.isOpen() && link.tier.entries !== undefined);
   const of = (name: string) => usable.find((link) => link.tier.name === name)?.tier;
   return of("redis") ?? of("sqlite") ?? of("memory");

@@ -4,7 +4,9 @@ import { join } from "node:path";
 import { createAddressStore } from "../../src/cache/adapters.ts";
 import type { StoredAddress } from "../../src/cache/codecs.ts";
 import { type Cache, createCache } from "../../src/cache/index.ts";
-import type { CacheConfig } from "../../src/cache/kinds.ts";
+import { cacheKey } from "../../src/cache/keys.ts";
+import type { CacheConfig, CacheKind } from "../../src/cache/kinds.ts";
+import type { Codec } from "../../src/cache/parsed.ts";
 import type { Fields, Logger } from "../../src/ops/log.ts";
 import { type cacheSettings, manualClock } from "./settings.ts";
 
@@ -59,3 +61,25 @@ export const address = (url: string, changes: Partial<StoredAddress> = {}): Stor
   route: "kg",
   ...changes,
 });
+
+/** Takes whatever was stored; the forms themselves are tested where they are made. */
+export function anyCodec<T>(): Codec<T> {
+  return { decode: (value) => value as T };
+}
+
+export interface CatalogRequest {
+  kind: Exclude<CacheKind, "url">;
+  /** Source first, then what is asked for. */
+  parts: string[];
+  bypass: boolean;
+}
+
+/** Questions that are not for addresses, on this cache. */
+export function createCatalogStore(cache: Cache) {
+  return {
+    through<T>({ kind, parts: [source = "-", id = "-", ...rest], bypass }: CatalogRequest, load: () => Promise<T>) {
+      const key = cacheKey({ kind, source, id, options: Object.fromEntries(rest.entries()) });
+      return cache.through<T>({ kind, key, codec: anyCodec<T>(), bypass, load });
+    },
+  };
+}
