@@ -166,8 +166,8 @@ export function createRemote(options: RemoteOptions): Remote {
       return url.href;
     },
     pathOf(address) {
-      if (!URL.canParse(address, base)) return undefined;
-      const isPath = !/^[a-z][a-z0-9+.-]*:/i.test(address) && !address.startsWith("//");
+      const isPath = !/^[a-z][a-z0-9+.-]*:/i.test(address);
+      if (isPath ? address.startsWith("//") : !URL.canParse(address)) return undefined;
       const url = isPath ? new URL(base.pathname + address.replace(/^\/+/, ""), base) : new URL(address);
       if (url.username !== "" || url.password !== "" || !isBelow(base, url)) return undefined;
       const segments = url.pathname.slice(base.pathname.length).split("/").map(decodeSegment);
