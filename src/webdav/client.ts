@@ -90,7 +90,12 @@ export function createWebdavSource(deps: WebdavDeps): WebdavSource {
     sslVerify: config.ssl_verify,
     deadlineMs: config.timeout * 1000,
     idleMs: config.idle_timeout * 1000,
-    breaker: createBreaker({ threshold: FAULTS, openMs: config.rest * 1000, maxOpenMs: config.rest * 1000, now }),
+    breaker: createBreaker({
+      threshold: FAULTS,
+      openMs: config.rest * 1000,
+      maxOpenMs: config.rest * 4000,
+      now,
+    }),
     ...(deps.fetch === undefined ? {} : { fetch: deps.fetch }),
   });
   const table = createFileTable(deps.db, `${config.url}\n${config.username}`);

@@ -96,7 +96,9 @@ export function createRemote(options: RemoteOptions): Remote {
         throw new AppError("upstream_unreachable", "请求已取消", { cause: error });
       }
       const late = controller.signal.reason === "deadline";
-      options.breaker.failure(late ? Number.POSITIVE_INFINITY : 1);
+      // One missed deadline is enough: the next caller must not pay it again.
+      do options.breaker.failure();
+      while (late && options.breaker.state === "closed");
       throw new AppError("upstream_unreachable", late ? "WebDAV 服务器响应超时" : "无法连接 WebDAV 服务器", {
         detail: { host: base.host, error: late ? "deadline" : reasonOf(error) },
       });
@@ -138,7 +140,7 @@ export function createRemote(options: RemoteOptions): Remote {
       let url = urlOf(request.path);
       if (!options.breaker.allow()) {
         throw new AppError("upstream_unreachable", "WebDAV 服务器暂时不可用", {
-          retryAfterSeconds: Math.ceil(Math.max(0, options.breaker.openUntil - Date.now()) / 1000),
+          retryAfterSeconds: Math.max(1, Math.ceil((options.breaker.openUntil - Date.now()) / 1000)),
         });
       }
       for (let hops = 0; ; hops++) {
@@ -164,8 +166,8 @@ export function createRemote(options: RemoteOptions): Remote {
       return url.href;
     },
     pathOf(address) {
-      if (!URL.canParse(address, base)) return undefined;
-      const isPath = !/^[a-z][a-z0-9+.-]*:/i.test(address) && !address.startsWith("//");
+      const isPath = !/^[a-z][a-z0-9+.-]*:/i.test(address);
+      if (isPath ? address.startsWith("//") : !URL.canParse(address)) return undefined;
       const url = isPath ? new URL(base.pathname + address.replace(/^\/+/, ""), base) : new URL(address);
       if (url.username !== "" || url.password !== "" || !isBelow(base, url)) return undefined;
       const segments = url.pathname.slice(base.pathname.length).split("/").map(decodeSegment);

@@ -41,6 +41,8 @@ export async function startRclone(folder: string, more: string[] = []): Promise<
       USER,
       "--pass",
       PASSWORD,
+      "--dir-cache-time",
+      "0s",
       "--config",
       "/dev/null",
       ...more,
@@ -54,7 +56,7 @@ export async function startRclone(folder: string, more: string[] = []): Promise<
 export async function startNginx(folder: string): Promise<Upstream> {
   const home = await mkdtemp(join(tmpdir(), "lx-nginx-"));
   const port = freePort();
-  const hash = `{PLAIN}${PASSWORD}`;
+  const hash = Bun.spawnSync(["openssl", "passwd", "-apr1", PASSWORD]).stdout.toString().trim();
   await writeFile(join(home, "users"), `${USER}:${hash}\n`);
   await mkdir(join(home, "tmp"));
   await writeFile(

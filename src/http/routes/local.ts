@@ -33,60 +33,62 @@ export function localRoutes({ library, authorise }: LocalRoutesDeps) {
     return name === "" ? undefined : library.match({ path: name });
   }
 
-  return new Elysia({ name: "routes/local" })
-    .get(
-      "/local/c",
-      async ({ request, query }) => {
-        const found = await find(request, query.q);
-        const there = found !== undefined && (await library.file(found.track)) !== undefined;
-        const data = there
-          ? {
-              file: true,
-              // The original says null for a song without a cover.
-              cover: found.track.cover === "none" ? null : true,
-              lyric: found.track.lyric !== "none",
-            }
-          : { file: false, cover: false, lyric: false };
-        return { code: 0 as const, msg: "success" as const, data };
-      },
-      { query: t.Object({ q }), response: { 200: CheckAnswer }, ...detail("What the library has of a song") },
-    )
-    .get(
-      "/local/u",
-      async ({ request, query }) => {
-        const found = await find(request, query.q);
-        const path = found === undefined ? undefined : await library.file(found.track);
-        if (found === undefined || path === undefined) return missing(NO_FILE);
-        return await serveFile(request, { path, name: lastSegment(found.track.path) });
-      },
-      { query: t.Object({ q }), ...detail("The audio file") },
-    )
-    .get(
-      "/local/l",
-      async ({ request, query }) => {
-        const found = await find(request, query.q);
-        const text = found === undefined ? undefined : await library.lyric(found.track);
-        return text === undefined ? missing(NO_LYRIC) : { code: 0 as const, msg: "success" as const, data: text };
-      },
-      { query: t.Object({ q }), ...detail("The lyric as LRC text") },
-    )
-    .get(
-      "/local/p",
-      async ({ request, query }) => {
-        const edge = parseEdge(query.size ?? query.thumb);
-        const found = await find(request, query.q);
-        const picture = found === undefined ? undefined : await library.cover(found.track, edge);
-        return picture === undefined ? missing(NO_COVER) : servePicture(request, picture);
-      },
-      {
-        query: t.Object({
-          q,
-          size: t.Optional(t.String({ description: "longest edge in pixels" })),
-          thumb: t.Optional(t.String({ description: "the same; 1 = 240" })),
-        }),
-        ...detail("The cover"),
-      },
-    );
+  async function sendFile({ request, query }: { request: Request; query: { q?: string | undefined } }) {
+    const found = await find(request, query.q);
+    const path = found === undefined ? undefined : await library.file(found.track);
+    if (found === undefined || path === undefined) return missing(NO_FILE);
+    return await serveFile(request, { path, name: lastSegment(found.track.path) });
+  }
+
+  return (
+    new Elysia({ name: "routes/local" })
+      .get(
+        "/local/c",
+        async ({ request, query }) => {
+          const found = await find(request, query.q);
+          const there = found !== undefined && (await library.file(found.track)) !== undefined;
+          const data = there
+            ? {
+                file: true,
+                // The original says null for a song without a cover.
+                cover: found.track.cover === "none" ? null : true,
+                lyric: found.track.lyric !== "none",
+              }
+            : { file: false, cover: false, lyric: false };
+          return { code: 0 as const, msg: "success" as const, data };
+        },
+        { query: t.Object({ q }), response: { 200: CheckAnswer }, ...detail("What the library has of a song") },
+      )
+      // Of its own, because Elysia's HEAD reads the whole file to count its bytes.
+      .head("/local/u", sendFile, { query: t.Object({ q }), detail: { hide: true } })
+      .get("/local/u", sendFile, { query: t.Object({ q }), ...detail("The audio file") })
+      .get(
+        "/local/l",
+        async ({ request, query }) => {
+          const found = await find(request, query.q);
+          const text = found === undefined ? undefined : await library.lyric(found.track);
+          return text === undefined ? missing(NO_LYRIC) : { code: 0 as const, msg: "success" as const, data: text };
+        },
+        { query: t.Object({ q }), ...detail("The lyric as LRC text") },
+      )
+      .get(
+        "/local/p",
+        async ({ request, query }) => {
+          const edge = parseEdge(query.size ?? query.thumb);
+          const found = await find(request, query.q);
+          const picture = found === undefined ? undefined : await library.cover(found.track, edge);
+          return picture === undefined ? missing(NO_COVER) : servePicture(request, picture);
+        },
+        {
+          query: t.Object({
+            q,
+            size: t.Optional(t.String({ description: "longest edge in pixels" })),
+            thumb: t.Optional(t.String({ description: "the same; 1 = 240" })),
+          }),
+          ...detail("The cover"),
+        },
+      )
+  );
 }
 
 /** The original's failure of `/local`: HTTP 404 with code 2. */

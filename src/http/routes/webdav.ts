@@ -19,6 +19,7 @@ const proxyQuery = t.Object({ url: t.Optional(t.String({ description: "address b
 /** Bytes from the configured WebDAV server, and from no other place. */
 export function webdavRoutes({ webdav, authorise }: WebdavRoutesDeps) {
   async function song({ request, params }: { request: Request; params: typeof fileParams.static }) {
+    readsOnly(request);
     await authorise(request);
     const { source, songId, quality } = params;
     const file =
@@ -31,6 +32,7 @@ export function webdavRoutes({ webdav, authorise }: WebdavRoutesDeps) {
   }
 
   async function cover({ request, params }: { request: Request; params: typeof coverParams.static }) {
+    readsOnly(request);
     await authorise(request);
     return await send(request, webdav.findCover(params.source, params.songId));
   }
@@ -61,11 +63,21 @@ export function webdavRoutes({ webdav, authorise }: WebdavRoutesDeps) {
     }
   }
 
+  // `.all`: for a `.get` with parameters Elysia answers HEAD by reading the whole body.
   return new Elysia({ name: "routes/webdav" })
-    .get("/webdav/:source/:songId/:quality", song, {
+    .all("/webdav/:source/:songId/:quality", song, {
       params: fileParams,
-      ...detail("A song's bytes from the WebDAV server"),
+      ...detail("A song's bytes from the WebDAV server (GET, HEAD)"),
     })
-    .get("/webdav/:source/:songId", cover, { params: coverParams, ...detail("A song's cover from the WebDAV server") })
+    .all("/webdav/:source/:songId", cover, {
+      params: coverParams,
+      ...detail("A song's cover from the WebDAV server (GET, HEAD)"),
+    })
+    .head("/webdav-proxy", proxy, { query: proxyQuery, detail: { hide: true } })
     .get("/webdav-proxy", proxy, { query: proxyQuery, ...detail("A file below the configured WebDAV address") });
+}
+
+/** @throws AppError `not_found` */
+function readsOnly(request: Request): void {
+  if (request.method !== "GET" && request.method !== "HEAD") throw new AppError("not_found", "未找到您所请求的资源");
 }

@@ -100,6 +100,8 @@ describe("files and covers", () => {
     expect(whole.headers.get("content-disposition")).toContain(encodeURIComponent("中文 歌曲"));
     const bytes = await whole.bytes();
     expect(bytes).toEqual(await Bun.file(join(folder.path, "audio", "中文 歌曲.mp3")).bytes());
+    const head = await ask(target, { method: "HEAD" });
+    expect(head.headers.get("etag")).toBe(whole.headers.get("etag"));
     const part = await ask(target, { headers: { range: "bytes=10-19" } });
     expect(part.status).toBe(206);
     expect(await part.bytes()).toEqual(bytes.slice(10, 20));
