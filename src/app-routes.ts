@@ -15,6 +15,7 @@ import { createAnswerHeaders } from "./http/plugins/answer-headers.ts";
 import { accessAdminRoutes } from "./http/routes/access-admin.ts";
 import { accountRoutes } from "./http/routes/accounts.ts";
 import { authRoutes } from "./http/routes/auth.ts";
+import { cacheAdminRoutes } from "./http/routes/cache-admin.ts";
 import { docsRoutes, openApi } from "./http/routes/docs.ts";
 import { gcspRoutes } from "./http/routes/gcsp.ts";
 import { composeRoutes } from "./http/routes/index.ts";
@@ -117,6 +118,7 @@ export function composeHttp(features: RouteFeatures) {
     authRoutes({ access, isHttps }),
     accessAdminRoutes({ access }),
     accountRoutes({ pool: features.pool }),
+    cacheAdminRoutes({ operator: features.operator, audit: access.audit, log }),
     libraryAdminRoutes({ library: features.library }),
     webdavRoutes({ webdav: features.webdav, authorise: () => undefined }),
     traceRoutes(features.traces),

@@ -3,6 +3,7 @@ import { version } from "../package.json";
 import { openApp } from "./app.ts";
 import { accountCommands } from "./cli/account.ts";
 import { banCommands } from "./cli/ban.ts";
+import { cacheCommands } from "./cli/cache.ts";
 import { clientScriptCommand } from "./cli/client-script.ts";
 import type { CommandContext } from "./cli/command.ts";
 import { configCommands } from "./cli/config.ts";
@@ -24,6 +25,7 @@ const commands = [
   clientScriptCommand((context) => context.app()),
   ...sourceCommands((context) => context.app()),
   ...accountCommands(async (context) => (await context.app()).pool),
+  ...cacheCommands(async (context) => (await context.app()).operator),
   ...libraryCommands(async (context) => (await context.app()).library),
   ...banCommands(access),
   ...keyCommands(access),

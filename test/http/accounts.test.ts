@@ -80,7 +80,7 @@ describe("/api/v1/accounts", () => {
     {
       name: "an unknown source",
       method: "POST",
-      path: "/",
+      path: "",
       role: "admin",
       body: { ...good, source: "xx" },
       status: 400,
