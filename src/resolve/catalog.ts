@@ -13,6 +13,7 @@ import type {
   Song,
   SourceId,
 } from "../core/types.ts";
+import { limitLyric } from "../sources/lrc.ts";
 import type { Call, CommentRequest, PageRequest, SearchRequest, Source } from "../sources/source.ts";
 import { isInfoOf } from "./music-info.ts";
 import type { StoredForm, StoredValue } from "./stored-forms.ts";
@@ -117,12 +118,12 @@ export function createCatalog(deps: CatalogDeps): Catalog {
       const known = isInfoOf(info, normal) ? info : undefined;
       return stored({ kind: "lyric", form: "lyric", id: normal }, source, ask, async (call) => {
         try {
-          return await method(normal, call);
+          return limitLyric(await method(normal, call));
         } catch (error) {
           const other =
             known === undefined ? undefined : await deps.scripts?.lyric(id, known, ask).catch(() => undefined);
           if (other === undefined) throw error;
-          return other;
+          return limitLyric(other);
         }
       });
     },

@@ -47,7 +47,8 @@ export async function firstAnswer<T>(attempts: readonly Attempt<T>[], call: Call
   const end = options.now() + (options.budgetMs ?? 12_000);
   let told: AppError | undefined;
   for (const attempt of attempts) {
-    if (told !== undefined && (call.signal?.aborted || options.now() >= end)) break;
+    const tooLate = call.signal?.aborted || options.now() >= end;
+    if (told !== undefined && (tooLate || call.mayAskAgain?.() === false)) break;
     try {
       return await attempt.run();
     } catch (error) {

@@ -47,7 +47,7 @@ export function createUrl(deps: KwDeps, client: KwClient) {
   /** Only when the service failed, or knows guests not at all; "buy" and "members only" stand. */
   function mayAskMobi(error: unknown, asked: Asked, call: Call): boolean {
     if (!config.mobi.second_attempt || !/^\d{1,12}$/.test(asked.songId) || !isAppError(error)) return false;
-    if (call.signal?.aborted) return false;
+    if (call.signal?.aborted || call.mayAskAgain?.() === false) return false;
     if (error.kind === "upstream_needs_login") return call.account === undefined;
     return ["upstream_unreachable", "upstream_changed", "upstream_refused"].includes(error.kind);
   }

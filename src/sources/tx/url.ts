@@ -57,7 +57,7 @@ export function createUrl(deps: TxDeps, client: TxClient) {
     try {
       return await fetchVkey(deps, client, asked, false, call);
     } catch (error) {
-      if (!deps.config.newer_request || !mayAskAgain(error)) throw error;
+      if (!deps.config.newer_request || !mayAskAgain(error) || call.mayAskAgain?.() === false) throw error;
       call.step?.("tx.second_attempt", {});
       return fetchVkey(deps, client, asked, true, call);
     }
