@@ -94,8 +94,8 @@ export function openCacheTable(db: Database, now: () => number): CacheTable {
   const select = db.query<RawRow, [bigint]>(
     "SELECT key, value, expires_at, used_at, sum FROM cache_entries_v1 WHERE id = ?",
   );
-  const selectSlice = db.query<RawRow & { id: string }, [bigint, number]>(
-    `SELECT CAST(id AS TEXT) AS id, key, value, expires_at, used_at, sum FROM cache_entries_v1
+  const selectSlice = db.query<RawRow & { number: string }, [bigint, number]>(
+    `SELECT CAST(id AS TEXT) AS number, key, value, expires_at, used_at, sum FROM cache_entries_v1
      WHERE id > ? ORDER BY id LIMIT ?`,
   );
   const upsert = db.query<null, [bigint, string, string, number, number, number, number]>(
@@ -170,7 +170,7 @@ export function openCacheTable(db: Database, now: () => number): CacheTable {
     dropOldest: (limit) => dropping(() => removeOldest.all(limit)),
     slice(after, limit) {
       const rows = selectSlice.all(after ?? -(2n ** 63n), limit);
-      return rows.map((raw) => ({ id: BigInt(raw.id), row: decodeRow(raw) }));
+      return rows.map((raw) => ({ id: BigInt(raw.number), row: decodeRow(raw) }));
     },
     dropIds: (ids) => dropping(() => ids.flatMap((id) => remove.all(id))),
     announce({ key, exact }) {

@@ -288,6 +288,7 @@ export function createSqliteTier(options: SqliteOptions): SqliteTier {
         if (change !== undefined) dropped += 1;
         put(key, undefined);
       }
+      while (waiting.size > 0 && flush());
       for (let after: bigint | undefined; ; ) {
         const slice: ReturnType<CacheTable["slice"]> = using((open) => open.slice(after, SLICE), []);
         const ids = slice.filter(({ row }) => row?.key.startsWith(prefix)).map(({ id }) => id);
