@@ -22,7 +22,7 @@ const detail = (summary: string) => ({ detail: { summary, tags: ["library"] } })
 export function libraryAdminRoutes({ library }: LibraryAdminDeps) {
   return new Elysia({ name: "routes/library-admin", prefix: "/api/v1/library" })
     .get(
-      "/",
+      "",
       ({ request, query }) => {
         requireRole(request, "viewer");
         const { total, tracks } = library.list({
