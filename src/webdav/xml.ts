@@ -18,7 +18,8 @@ export interface XmlName {
 
 /** Called in document order. Text may come in several runs. */
 export interface XmlHandler {
-  open?(name: XmlName, attributes: ReadonlyMap<string, string>): void;
+  /** `attributes` as written, declarations of namespaces included; `prefixes` are those in force here. */
+  open?(name: XmlName, attributes: ReadonlyMap<string, string>, prefixes: ReadonlyMap<string, string>): void;
   text?(text: string): void;
   close?(name: XmlName): void;
 }
@@ -102,7 +103,7 @@ export function createXmlReader(limits: XmlLimits, handler: XmlHandler): XmlRead
     if (stack.length >= limits.maxDepth) wrong("nested too deeply");
     seenRoot = true;
     const element: Open = { ...resolve(name, prefixes), raw: name, prefixes };
-    handler.open?.(element, written);
+    handler.open?.(element, written, prefixes);
     if (empty) handler.close?.(element);
     else stack.push(element);
   }
