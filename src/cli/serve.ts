@@ -3,6 +3,9 @@ import type { App } from "../app.ts";
 import { stopOnSignals } from "../ops/shutdown.ts";
 import type { Command } from "./command.ts";
 
+/** Besides running requests: time for caches, database and log to be written. */
+const FLUSH_MS = 5000;
+
 /** `serve`: the default command. Ends on SIGTERM or SIGINT after running requests are done. */
 export function serveCommand(version: string): Command {
   return {
@@ -15,8 +18,8 @@ export function serveCommand(version: string): Command {
       const app = await context.app();
       const addresses = await app.start();
       context.say(welcome(version, app, addresses));
-      const code = await stopOnSignals(() => app.close(), app.log);
-      return code;
+      const deadlineMs = () => app.config().common.shutdown_deadline * 1000 + FLUSH_MS;
+      return stopOnSignals({ stop: () => app.close(), deadlineMs, log: app.log });
     },
   };
 }

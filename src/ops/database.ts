@@ -1,5 +1,5 @@
 import { Database } from "bun:sqlite";
-import { chmodSync, existsSync, mkdirSync, renameSync } from "node:fs";
+import { chmodSync, closeSync, existsSync, mkdirSync, openSync, renameSync } from "node:fs";
 import { dirname } from "node:path";
 import type { Logger } from "./log.ts";
 
@@ -33,6 +33,11 @@ export function isCorrupt(error: unknown): boolean {
 }
 
 function open(path: string): Database {
+  // The file's own mode decides that of -wal and -shm: it must be private before they are made.
+  if (path !== ":memory:") {
+    closeSync(openSync(path, "a", 0o600));
+    chmodSync(path, 0o600);
+  }
   const db = new Database(path, { create: true, strict: true });
   try {
     db.run("PRAGMA journal_mode = WAL");
@@ -41,7 +46,6 @@ function open(path: string): Database {
     db.run("PRAGMA busy_timeout = 2000");
     db.run("PRAGMA foreign_keys = ON");
     db.query("SELECT count(*) FROM sqlite_schema").get();
-    if (path !== ":memory:") chmodSync(path, 0o600);
     return db;
   } catch (error) {
     db.close();

@@ -15,25 +15,103 @@ export interface Logger {
   child(fields: Fields): Logger;
 }
 
+/** Whole names, and the last word of longer ones: `refresh_key`, `refreshKey`, `x-request-key`. */
 const SECRET_NAME =
-  /^(?:pass(?:word|wd)?|secret|token|authst|cookie|authorization|key|.*_(?:key|token|secret|password)|privkey|session|by|qqmusic_key|refresh_key|musickey|MUSIC_[UA]|hmac_key|x-request-key)$/i;
+  /^(?:pass(?:word|wd|phrase)?|secret|tokens?|authst|(?:set-)?cookies?|authorization|key|privkey|session(?:id)?|by|musickey|credentials?|MUSIC_[UA])$/i;
+const SNAKE_END = /[_-](?:key|token|secret|password|passwd|cookie|session)$/i;
+const CAMEL_END = /[a-z0-9](?:Key|Token|Secret|Password|Cookie)$/;
+/** `key=…` inside an address or a header. */
+const SECRET_PAIR = /\b((?:\w*[_-])?(?:key|token|secret|password|passwd|authst|musickey|MUSIC_[UA])=)[^&;\s"',]+/gi;
 
-/** Replaces the values of fields whose names say "secret", at any depth; cuts long strings to `limit` characters. */
-export function maskFields(value: unknown, limit: number, depth = 0): unknown {
-  if (typeof value === "string") return value.length > limit ? `${value.slice(0, limit)}…` : value;
-  if (value instanceof Error) {
-    const code = "code" in value ? value.code : undefined;
-    return maskFields({ error: value.message, ...(code === undefined ? {} : { code }) }, limit, depth);
+const MAX_DEPTH = 6;
+const MAX_ITEMS = 50;
+/** Values of one line altogether: a circle or a huge object must not become a huge line. */
+const MAX_VALUES = 1000;
+
+/**
+ * Replaces the values of fields whose names say "secret", at any depth, and `key=…` pairs inside texts; cuts long
+ * strings to `limit` characters. Never throws, whatever it is given.
+ */
+export function maskFields(value: unknown, limit: number): unknown {
+  return maskValue(value, { limit, left: MAX_VALUES }, 0);
+}
+
+interface Budget {
+  limit: number;
+  left: number;
+}
+
+function maskValue(value: unknown, budget: Budget, depth: number): unknown {
+  budget.left -= 1;
+  switch (typeof value) {
+    case "string":
+      return maskText(value, budget.limit);
+    case "bigint":
+    case "symbol":
+      return String(value);
+    case "function":
+      return "(function)";
+    case "object":
+      break;
+    default:
+      return value;
   }
-  if (typeof value !== "object" || value === null) return typeof value === "bigint" ? String(value) : value;
-  if (depth > 6) return "…";
-  if (Array.isArray(value)) return value.slice(0, 50).map((item) => maskFields(item, limit, depth + 1));
+  if (value === null || value instanceof Date) return value;
+  if (depth > MAX_DEPTH || budget.left < 0) return "…";
+  if (ArrayBuffer.isView(value)) return `(${value.byteLength} bytes)`;
+  if (value instanceof Error) return maskError(value, budget, depth);
+  if (Array.isArray(value)) return value.slice(0, MAX_ITEMS).map((item) => maskValue(item, budget, depth + 1));
+  if (value instanceof Set) return maskValue([...value], budget, depth);
+  return maskObject(value, budget, depth);
+}
+
+function maskObject(value: object, budget: Budget, depth: number): Record<string, unknown> {
   const masked: Record<string, unknown> = {};
-  for (const [name, item] of Object.entries(value)) {
-    const hidden = SECRET_NAME.test(name) && item !== "" && item !== undefined && item !== null;
-    masked[name] = hidden ? "***" : maskFields(item, limit, depth + 1);
+  for (const [name, item] of entriesOf(value).slice(0, MAX_ITEMS)) {
+    const empty = item === "" || item === undefined || item === null || typeof item === "boolean";
+    masked[name] = !empty && isSecretName(name) ? "***" : maskValue(item, budget, depth + 1);
   }
   return masked;
+}
+
+function entriesOf(value: object): [string, unknown][] {
+  try {
+    if (value instanceof Map) return [...value].map(([name, item]) => [String(name), item]);
+    if (value instanceof Headers || value instanceof URLSearchParams) return [...value.entries()];
+    return Object.entries(value);
+  } catch {
+    // A getter or proxy that throws.
+    return [];
+  }
+}
+
+function maskError(error: Error, budget: Budget, depth: number): unknown {
+  const code = "code" in error ? error.code : undefined;
+  const { cause } = error;
+  return maskObject(
+    {
+      error: error.message,
+      ...(code === undefined ? {} : { code }),
+      // A fault of our own: without the place nobody can mend it. Others are told by their message.
+      ...(isFault(error) && error.stack ? { stack: error.stack } : {}),
+      ...(cause === undefined ? {} : { cause }),
+    },
+    budget,
+    depth,
+  );
+}
+
+function isFault(error: Error): boolean {
+  return error instanceof TypeError || error instanceof RangeError || error instanceof ReferenceError;
+}
+
+function isSecretName(name: string): boolean {
+  return SECRET_NAME.test(name) || SNAKE_END.test(name) || CAMEL_END.test(name);
+}
+
+function maskText(text: string, limit: number): string {
+  const cut = text.length > limit ? `${text.slice(0, limit)}…` : text;
+  return cut.includes("=") ? cut.replace(SECRET_PAIR, "$1***") : cut;
 }
 
 export interface LogOptions {
@@ -42,8 +120,9 @@ export interface LogOptions {
   format: "pretty" | "json";
   /** Characters kept of one value. */
   lengthLimit: number;
-  /** Log file; rotated once at `fileBytes` to `<file>.1`. */
+  /** Log file; past `fileBytes` it becomes `<file>.1`, and the one before that goes. */
   file?: string;
+  /** Bytes; 16 MiB by default. */
   fileBytes?: number;
   /** Where lines go besides the file; stderr by default. */
   write?: (line: string) => void;
@@ -120,19 +199,21 @@ interface LogFile {
 /** Lines are gathered and written in one append; a full or missing disk drops lines instead of growing the memory. */
 function createLogFile(path: string, maxBytes: number): LogFile {
   let pending: string[] = [];
+  let dropped = 0;
   let writing: Promise<void> | undefined;
 
   async function drain(): Promise<void> {
     while (pending.length > 0) {
-      const text = `${pending.join("\n")}\n`;
+      const lines = pending;
       pending = [];
+      if (dropped > 0) lines.push(JSON.stringify({ level: "warn", message: "log lines dropped", count: dropped }));
+      dropped = 0;
       try {
-        await mkdir(dirname(path), { recursive: true });
-        const size = (await stat(path).catch(() => undefined))?.size ?? 0;
-        if (size > maxBytes) await rename(path, `${path}.1`);
-        await appendFile(path, text, { mode: 0o600 });
+        await rotate(path, maxBytes);
+        await appendFile(path, `${lines.join("\n")}\n`, { mode: 0o600 });
       } catch {
-        // The console has the line; a log that cannot be written must not stop the server.
+        // The console has the lines; a log that cannot be written must not stop the server.
+        dropped += lines.length;
       }
     }
     writing = undefined;
@@ -140,7 +221,10 @@ function createLogFile(path: string, maxBytes: number): LogFile {
 
   return {
     append(line) {
-      if (pending.length >= MAX_BUFFERED_LINES) return;
+      if (pending.length >= MAX_BUFFERED_LINES) {
+        dropped++;
+        return;
+      }
       pending.push(line);
       writing ??= Promise.resolve().then(drain);
     },
@@ -148,4 +232,10 @@ function createLogFile(path: string, maxBytes: number): LogFile {
       while (writing !== undefined) await writing;
     },
   };
+}
+
+async function rotate(path: string, maxBytes: number): Promise<void> {
+  const size = (await stat(path).catch(() => undefined))?.size;
+  if (size === undefined) await mkdir(dirname(path), { recursive: true });
+  else if (size > maxBytes) await rename(path, `${path}.1`);
 }

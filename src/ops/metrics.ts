@@ -1,4 +1,4 @@
-import { Counter, collectDefaultMetrics, Gauge, Registry } from "prom-client";
+import type { Registry } from "prom-client";
 
 const BUCKETS_MS = [1, 5, 10, 25, 50, 100, 250, 500, 1000, 2500, 5000, 10_000, 20_000];
 
@@ -33,74 +33,105 @@ interface Cell {
   buckets: number[];
 }
 
+/** A series that its owner keeps, read at scrape time. */
+interface Series {
+  kind: "gauge" | "counter";
+  name: string;
+  help: string;
+  labelNames: string[];
+  rows: () => GaugeRow[];
+}
+
+/** Of the Prometheus text format, version 0.0.4. */
+const CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8";
+
 /**
  * Prometheus metrics. The request path only increments numbers in a small table; prom-client's own objects are filled
- * when /metrics is read, because their label hashing costs microseconds per request.
+ * when /metrics is read, because their label hashing costs microseconds per request. The library itself is loaded by
+ * the first reader, not by the start.
  */
 export function createMetrics(version: string): Metrics {
-  const registry = new Registry();
-  collectDefaultMetrics({ register: registry, eventLoopMonitoringPrecision: 20 });
-  const cells = new Map<string, Cell>();
-  new Gauge({
-    name: "lx_build_info",
-    help: "Version of the server",
-    labelNames: ["version", "bun"],
-    registers: [registry],
-  })
-    .labels(version, Bun.version)
-    .set(1);
+  const cells = new Map<string, Cell[]>();
+  const series: Series[] = [
+    {
+      kind: "gauge",
+      name: "lx_build_info",
+      help: "Version of the server",
+      labelNames: ["version", "bun"],
+      rows: () => [{ labels: { version, bun: Bun.version }, value: 1 }],
+    },
+  ];
+  let registry: Promise<Registry> | undefined;
 
-  function cellOf(group: string, status: number): Cell {
-    const key = `${group} ${Math.floor(status / 100)}xx`;
-    let cell = cells.get(key);
+  function cellOf(group: string, statusClass: number): Cell {
+    let row = cells.get(group);
+    if (row === undefined) {
+      row = [];
+      cells.set(group, row);
+    }
+    let cell = row[statusClass];
     if (cell === undefined) {
       cell = { count: 0, sumMs: 0, buckets: new Array(BUCKETS_MS.length + 1).fill(0) };
-      cells.set(key, cell);
+      row[statusClass] = cell;
     }
     return cell;
   }
 
+  function add(item: Series): void {
+    if (series.some((other) => other.name === item.name)) throw new Error(`metric ${item.name} is there already`);
+    series.push(item);
+    // Made again with the new one by the next reader.
+    registry = undefined;
+  }
+
   return {
-    contentType: registry.contentType,
+    contentType: CONTENT_TYPE,
     finished(path, _method, status, milliseconds) {
-      const cell = cellOf(groupOf(path), status);
+      const cell = cellOf(groupOf(path), Math.floor(status / 100));
       cell.count++;
       cell.sumMs += milliseconds;
       let bucket = 0;
       while (bucket < BUCKETS_MS.length && milliseconds > (BUCKETS_MS[bucket] ?? 0)) bucket++;
       cell.buckets[bucket] = (cell.buckets[bucket] ?? 0) + 1;
     },
-    gauge(name, help, labelNames, rows) {
+    gauge: (name, help, labelNames, rows) => add({ kind: "gauge", name, help, labelNames, rows }),
+    counter: (name, help, labelNames, rows) => add({ kind: "counter", name, help, labelNames, rows }),
+    async text() {
+      registry ??= registryOf(series);
+      return `${(await (await registry).metrics()).trimEnd()}\n\n${requestText(cells)}`;
+    },
+    totals: () =>
+      [...cells].flatMap(([group, row]) =>
+        row.flatMap((cell, statusClass) => ({ group, status: `${statusClass}xx`, count: cell.count })),
+      ),
+  };
+}
+
+async function registryOf(series: readonly Series[]): Promise<Registry> {
+  const { Counter, collectDefaultMetrics, Gauge, Registry } = await import("prom-client");
+  const registry = new Registry();
+  collectDefaultMetrics({ register: registry, eventLoopMonitoringPrecision: 20 });
+  for (const { kind, name, help, labelNames, rows } of series) {
+    const common = { name, help, labelNames, registers: [registry] };
+    if (kind === "gauge") {
       new Gauge({
-        name,
-        help,
-        labelNames,
-        registers: [registry],
+        ...common,
         collect() {
           this.reset();
           for (const row of rows()) this.labels(row.labels).set(row.value);
         },
       });
-    },
-    counter(name, help, labelNames, rows) {
+    } else {
       new Counter({
-        name,
-        help,
-        labelNames,
-        registers: [registry],
+        ...common,
         collect() {
           this.reset();
           for (const row of rows()) this.labels(row.labels).inc(row.value);
         },
       });
-    },
-    text: async () => `${await registry.metrics()}\n${requestText(cells)}`,
-    totals: () =>
-      [...cells].map(([key, cell]) => {
-        const [group = "", status = ""] = key.split(" ");
-        return { group, status, count: cell.count };
-      }),
-  };
+    }
+  }
+  return registry;
 }
 
 function groupOf(path: string): string {
@@ -110,22 +141,23 @@ function groupOf(path: string): string {
   return GROUPS.has(first) ? first : "other";
 }
 
-function requestText(cells: Map<string, Cell>): string {
-  const lines = [
-    "# HELP lx_http_request_duration_seconds Time to answer, by route group and status class",
-    "# TYPE lx_http_request_duration_seconds histogram",
-  ];
-  for (const [key, cell] of cells) {
-    const [group, status] = key.split(" ");
-    const labels = `group="${group}",status="${status}"`;
-    let cumulative = 0;
-    for (const [index, limit] of BUCKETS_MS.entries()) {
-      cumulative += cell.buckets[index] ?? 0;
-      lines.push(`lx_http_request_duration_seconds_bucket{${labels},le="${limit / 1000}"} ${cumulative}`);
-    }
-    lines.push(`lx_http_request_duration_seconds_bucket{${labels},le="+Inf"} ${cell.count}`);
-    lines.push(`lx_http_request_duration_seconds_sum{${labels}} ${cell.sumMs / 1000}`);
-    lines.push(`lx_http_request_duration_seconds_count{${labels}} ${cell.count}`);
+/** Seconds; what a sum of floats leaves behind the nanosecond is noise. */
+const seconds = (ms: number) => Number((ms / 1000).toFixed(9));
+
+function requestText(cells: Map<string, Cell[]>): string {
+  const name = "lx_http_request_duration_seconds";
+  const lines = [`# HELP ${name} Time to answer, by route group and status class`, `# TYPE ${name} histogram`];
+  for (const [group, row] of cells) {
+    row.forEach((cell, statusClass) => {
+      const labels = `group="${group}",status="${statusClass}xx"`;
+      let cumulative = 0;
+      for (const [index, limit] of BUCKETS_MS.entries()) {
+        cumulative += cell.buckets[index] ?? 0;
+        lines.push(`${name}_bucket{${labels},le="${limit / 1000}"} ${cumulative}`);
+      }
+      lines.push(`${name}_bucket{${labels},le="+Inf"} ${cell.count}`);
+      lines.push(`${name}_sum{${labels}} ${seconds(cell.sumMs)}`, `${name}_count{${labels}} ${cell.count}`);
+    });
   }
   return `${lines.join("\n")}\n`;
 }

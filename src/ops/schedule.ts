@@ -36,7 +36,7 @@ export function createSchedule(log: Logger, random: () => number = Math.random):
   return {
     every(name, { intervalMs, firstMs, jitter = 0.1 }, work) {
       const round = () => {
-        const run = work()
+        const run = Promise.try(work)
           .catch((error: unknown) => log.warn("scheduled work failed", { name, error }))
           .finally(() => {
             running.delete(run);

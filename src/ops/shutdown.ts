@@ -1,6 +1,6 @@
 import type { Logger } from "./log.ts";
 
-/** Waits for `work`, at most `deadlineMs`. @returns whether it ended in time. */
+/** Waits for `work`, at most `deadlineMs`. @returns whether it ended in time. @throws what `work` throws in time. */
 export async function within(deadlineMs: number, work: Promise<unknown>): Promise<boolean> {
   let timer: Timer | undefined;
   const late = new Promise<false>((resolve) => {
@@ -13,29 +13,45 @@ export async function within(deadlineMs: number, work: Promise<unknown>): Promis
   }
 }
 
+export interface StopOptions {
+  stop: () => Promise<void>;
+  /** Milliseconds after which a stop that hangs is given up. */
+  deadlineMs: () => number;
+  log: Logger;
+  /** Ends the process at once; `process.exit` unless a test gives its own. */
+  exit?: (code: number) => void;
+}
+
 /**
- * Calls `stop` once on SIGTERM or SIGINT and exits: 0 after an orderly stop. A second signal does not wait.
+ * Calls `stop` once on SIGTERM or SIGINT. A second signal, or a stop that hangs, ends the process with 1.
+ * @returns the exit code: 0 after an orderly stop, 1 when it failed.
  */
-export function stopOnSignals(stop: () => Promise<void>, log: Logger): Promise<number> {
+export function stopOnSignals({ stop, deadlineMs, log, exit = process.exit }: StopOptions): Promise<number> {
   return new Promise((resolve) => {
     let stopping = false;
     const onSignal = (signal: NodeJS.Signals) => {
       if (stopping) {
         log.warn("second signal, stopping at once", { signal });
-        resolve(1);
+        exit(1);
         return;
       }
       stopping = true;
       log.info("stopping", { signal });
-      stop().then(
-        () => resolve(0),
-        (error: unknown) => {
-          log.error("stop failed", { error });
-          resolve(1);
-        },
-      );
+      orderly(stop, deadlineMs(), log).then((code) => (code === undefined ? exit(1) : resolve(code)));
     };
     process.on("SIGTERM", onSignal);
     process.on("SIGINT", onSignal);
   });
+}
+
+/** @returns undefined when it hung. */
+async function orderly(stop: () => Promise<void>, deadlineMs: number, log: Logger): Promise<number | undefined> {
+  try {
+    if (await within(deadlineMs, stop())) return 0;
+    log.error("stop takes too long, given up", { deadlineMs });
+    return undefined;
+  } catch (error) {
+    log.error("stop failed", { error });
+    return 1;
+  }
 }
