@@ -122,16 +122,18 @@ function maskWord(bits: number, index: number): number {
   return ones === 0 ? 0 : (0xffffffff << (32 - ones)) >>> 0;
 }
 
+const groupsOf = (words: Address["words"]) => words.flatMap((value) => [value >>> 16, value & 0xffff]);
+
 /** The address with all but its first `bits` set to zero. */
 export function networkOf(address: Address, bits: number): Network {
   const width = address.family === 4 ? 32 : 128;
   const length = Math.min(width, Math.max(0, bits));
+  if (length === width) return { family: address.family, words: address.words, bits: length, text: address.text };
   const offset = address.family === 4 ? 96 : 0;
   const word = (index: 0 | 1 | 2 | 3) => (address.words[index] & maskWord(length + offset, index)) >>> 0;
   const words = [word(0), word(1), word(2), word(3)] as const;
-  const groups = words.flatMap((value) => [value >>> 16, value & 0xffff]);
-  const base = address.family === 4 ? formatIPv4(words[3]) : formatIPv6(groups);
-  return { family: address.family, words, bits: length, text: length === width ? base : `${base}/${length}` };
+  const base = address.family === 4 ? formatIPv4(words[3]) : formatIPv6(groupsOf(words));
+  return { family: address.family, words, bits: length, text: `${base}/${length}` };
 }
 
 /** `10.0.0.0/8`, `2001:db8::/32` or one address; undefined for anything else. Host bits are dropped. */

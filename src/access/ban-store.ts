@@ -20,6 +20,8 @@ export interface BanStore {
   active(limit: number): Ban[];
   /** How often this target has been banned before. */
   times(target: string): number;
+  /** The automatic ones that end first. */
+  firstToEnd(limit: number): string[];
   write(bans: readonly Ban[]): void;
   remove(target: string): boolean;
 }
@@ -50,6 +52,13 @@ export function createBanStore(db: Database, now: () => number): BanStore {
         .all(now(), limit)
         .map(fromRow),
     times: (target) => times.get(target)?.times ?? 0,
+    firstToEnd: (limit) =>
+      db
+        .query<{ target: string }, [number, number]>(
+          "SELECT target FROM access_bans WHERE expires_at > ? AND reason <> 'manual' ORDER BY expires_at LIMIT ?",
+        )
+        .all(now(), limit)
+        .map((row) => row.target),
     write(bans) {
       db.transaction(() => {
         for (const ban of bans) {

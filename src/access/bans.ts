@@ -31,7 +31,7 @@ export interface BanPolicy {
   maxSeconds: number;
   /** Addresses and networks that are never banned; loopback never is. */
   allow: readonly string[];
-  /** Strikes are remembered for so many clients at the same time. */
+  /** Strikes are remembered for half as many clients at the same time; 12 bytes each. */
   addresses: number;
   offences: Record<Offence, OffencePolicy>;
 }
@@ -54,8 +54,8 @@ export interface ManualBan {
 }
 
 export interface Bans {
-  /** The ban that keeps this address out. */
-  find(address: Address): Ban | undefined;
+  /** Is this address kept out? */
+  isBanned(address: Address): boolean;
   /** Counts an offence. @returns the ban when this was one too many. */
   strike(address: Address, offence: Offence): Ban | undefined;
   /** @throws AppError `invalid_request` when the target is none, or may never be banned. */
@@ -93,34 +93,31 @@ export function createBans({ db, policy: first, log, sharing = noSharing, now = 
   function load(): void {
     flush();
     index.clear();
-    for (const ban of store.active(MAX_ACTIVE)) enter(ban);
+    for (const ban of store.active(MAX_ACTIVE)) enter(ban.target, ban.expiresAt);
   }
 
-  function enter(ban: Ban): void {
-    const network = parseNetwork(ban.target);
+  function enter(target: string, expiresAt: number): void {
+    const network = parseNetwork(target);
     if (network === undefined) return;
-    if (index.size >= MAX_ACTIVE && index.get(network) === undefined) makeRoom();
-    index.set(network, ban);
+    if (index.size >= MAX_ACTIVE && !index.has(network)) makeRoom();
+    index.set(network, expiresAt);
   }
 
   function makeRoom(): void {
-    sweep();
+    index.sweep(now());
     if (index.size < MAX_ACTIVE) return;
-    const automatic = [...index.values()].filter((ban) => ban.reason !== "manual");
-    automatic.sort((a, b) => a.expiresAt - b.expiresAt);
-    // A tenth at once: sorting for every newcomer of a flood would be its work done for it.
-    for (const ban of automatic.slice(0, MAX_ACTIVE / 10)) lift(ban.target);
+    flush();
+    // A tenth at once: a search for every newcomer of a flood would be its work done for it.
+    for (const target of store.firstToEnd(MAX_ACTIVE / 10)) {
+      lift(target);
+      store.remove(target);
+    }
     log.warn("too many bans, those that end first were dropped", { kept: index.size });
   }
 
   function lift(target: string): boolean {
     const network = parseNetwork(target);
     return network !== undefined && index.delete(network);
-  }
-
-  function sweep(): void {
-    const time = now();
-    for (const ban of [...index.values()]) if (ban.expiresAt <= time) lift(ban.target);
   }
 
   function flush(): void {
@@ -136,11 +133,11 @@ export function createBans({ db, policy: first, log, sharing = noSharing, now = 
 
   function impose(network: Network, reason: BanReason, note: string, seconds: number | undefined, fixed: boolean): Ban {
     const time = now();
-    const times = (index.get(network)?.times ?? unwritten.get(network.text)?.times ?? store.times(network.text)) + 1;
+    const times = (unwritten.get(network.text)?.times ?? store.times(network.text)) + 1;
     const grown = fixed || seconds === undefined ? seconds : grow(seconds, times, policy);
     const expiresAt = grown === undefined ? Number.POSITIVE_INFINITY : time + grown * 1000;
     const ban: Ban = { target: network.text, reason, note, createdAt: time, expiresAt, times };
-    enter(ban);
+    enter(ban.target, ban.expiresAt);
     unwritten.set(ban.target, ban);
     sharing.publish({ op: "add", ban });
     return ban;
@@ -151,7 +148,7 @@ export function createBans({ db, policy: first, log, sharing = noSharing, now = 
     return address !== undefined && network.bits >= (network.family === 4 ? 8 : 48) && immune(address);
   }
 
-  const timers = [setInterval(flush, FLUSH_MS), setInterval(sweep, SWEEP_MS)];
+  const timers = [setInterval(flush, FLUSH_MS), setInterval(() => index.sweep(now()), SWEEP_MS)];
   for (const timer of timers) timer.unref();
   load();
   sharing.subscribe((message) => {
@@ -160,17 +157,13 @@ export function createBans({ db, policy: first, log, sharing = noSharing, now = 
       unwritten.delete(message.target);
       store.remove(message.target);
     } else if (message.ban.expiresAt > now()) {
-      enter(message.ban);
+      enter(message.ban.target, message.ban.expiresAt);
       unwritten.set(message.ban.target, message.ban);
     }
   });
 
   return {
-    find(address) {
-      if (index.size === 0 || !policy.enable) return undefined;
-      const ban = index.find(address, now());
-      return ban === undefined || immune(address) ? undefined : ban;
-    },
+    isBanned: (address) => policy.enable && index.covers(address, now()) && !immune(address),
     strike(address, offence) {
       const rule = policy.offences[offence];
       if (!policy.enable || rule.count === 0 || immune(address)) return undefined;
@@ -191,9 +184,9 @@ export function createBans({ db, policy: first, log, sharing = noSharing, now = 
       let count = 0;
       for (const ban of bans) {
         const network = parseNetwork(ban.target);
-        if (network === undefined || protectedTarget(network) || index.get(network) !== undefined) continue;
+        if (network === undefined || protectedTarget(network) || index.has(network)) continue;
         const taken: Ban = { ...ban, target: network.text, times: store.times(network.text) + 1 };
-        enter(taken);
+        enter(taken.target, taken.expiresAt);
         unwritten.set(taken.target, taken);
         sharing.publish({ op: "add", ban: taken });
         count++;
@@ -211,8 +204,8 @@ export function createBans({ db, policy: first, log, sharing = noSharing, now = 
       return lifted || stored;
     },
     list() {
-      const time = now();
-      return [...index.values()].filter((ban) => ban.expiresAt > time).sort((a, b) => b.createdAt - a.createdAt);
+      flush();
+      return store.active(MAX_ACTIVE);
     },
     configure(next) {
       policy = next;
@@ -240,7 +233,7 @@ function until(ban: Ban): string {
 /** Strikes fade evenly over the window; an offence that finds no token left is one too many. */
 function strikeTable(policy: BanPolicy, clock: () => number) {
   const counted = OFFENCES.filter((offence) => policy.offences[offence].count > 1);
-  const table = createRateTable(counted.length === 0 ? 8 : policy.addresses, clock());
+  const table = createRateTable(counted.length === 0 ? 8 : policy.addresses / 2, clock(), "forget");
   const rates = new Map<Offence, number>();
   for (const offence of counted) {
     const burst = policy.offences[offence].count - 1;

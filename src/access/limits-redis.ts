@@ -3,15 +3,15 @@ import type { Logger } from "../ops/log.ts";
 import { clientNetwork } from "./address.ts";
 import {
   ADMITTED,
+  admission,
   applies,
   createMemoryLimiter,
-  type Finding,
-  judge,
   type Limiter,
   type LimitOptions,
   type LimitSubject,
   type Rule,
   readRules,
+  refusal,
   type Verdict,
 } from "./limits.ts";
 import { createScript } from "./redis-script.ts";
@@ -75,10 +75,15 @@ export function createRedisLimiter({ options, redis, prefix, log, deadlineMs = 2
     });
     const reply = await script.run(keys, numbers);
     if (reply === undefined) return undefined;
-    const findings = due.map((rule, index): Finding => {
-      return { rule, waitMs: Number(reply[index * 2] ?? 0), left: Number(reply[index * 2 + 1] ?? 0) };
-    });
-    return judge(findings);
+    let nearest: Rule | undefined;
+    let least = Number.POSITIVE_INFINITY;
+    for (const [position, rule] of due.entries()) {
+      const waitMs = Number(reply[position * 2] ?? 0);
+      if (waitMs > 0) return refusal(rule, waitMs);
+      const left = Number(reply[position * 2 + 1] ?? 0);
+      if (left < least) [nearest, least] = [rule, left];
+    }
+    return nearest === undefined ? ADMITTED : admission(nearest, least);
   }
 
   return {

@@ -22,7 +22,7 @@ export interface LimitOptions {
   global: number;
   ip: number;
   rules: readonly RuleOptions[];
-  /** Clients that are counted at the same time; memory is 24 bytes each. */
+  /** Clients that are counted at the same time; memory is 20 bytes each. */
   addresses: number;
 }
 
@@ -59,9 +59,9 @@ export interface Rule extends Rate {
   scope: LimitScope;
   groups: ReadonlySet<string> | undefined;
   message: string;
-  /** What `RateLimit-Limit` says, and the window it speaks of, in seconds. */
-  limit: number;
-  windowSeconds: number;
+  /** `RateLimit-Limit`, and `RateLimit-Policy` with the window it speaks of. */
+  limitText: string;
+  policyText: string;
 }
 
 const MESSAGES: Record<LimitScope, string> = { global: "全局限速", ip: "IP限速", key: "key限速" };
@@ -75,8 +75,8 @@ export function readRules(options: LimitOptions): Rule[] {
     message: MESSAGES[scope],
     intervalMs: seconds * 1000,
     burst: 1,
-    limit: 1,
-    windowSeconds: seconds,
+    limitText: "1",
+    policyText: `1;w=${Math.ceil(seconds)}`,
   });
   const configured = options.rules.map(
     (rule, index): Rule => ({
@@ -86,8 +86,8 @@ export function readRules(options: LimitOptions): Rule[] {
       message: MESSAGES[rule.scope],
       intervalMs: rule.requests > 0 ? (rule.seconds * 1000) / rule.requests : 0,
       burst: rule.burst > 0 ? Math.min(rule.burst, rule.requests) : rule.requests,
-      limit: rule.requests,
-      windowSeconds: rule.seconds,
+      limitText: `${rule.requests}`,
+      policyText: `${rule.requests};w=${Math.ceil(rule.seconds)}`,
     }),
   );
   return [gap("global", options.global), gap("ip", options.ip), ...configured].filter((rule) => rule.intervalMs > 0);
@@ -95,29 +95,19 @@ export function readRules(options: LimitOptions): Rule[] {
 
 export const ADMITTED: Verdict = Object.freeze({ admitted: true, retryAfterSeconds: 0 });
 
-/** What a rule found: ms to wait (0 = admitted) and tokens left. */
-export interface Finding {
-  rule: Rule;
-  waitMs: number;
-  left: number;
+/** A refusal, with what the client must know to do better. */
+export function refusal(rule: Rule, waitMs: number): Verdict {
+  const retryAfterSeconds = Math.max(1, Math.ceil(waitMs / 1000));
+  return {
+    admitted: false,
+    message: rule.message,
+    retryAfterSeconds,
+    headers: headersOf(rule, 0, retryAfterSeconds),
+  };
 }
 
-/** One answer of several findings: the first refusal in rule order, else the nearest to its end. */
-export function judge(findings: readonly Finding[]): Verdict {
-  const refusal = findings.find((finding) => finding.waitMs > 0);
-  if (refusal !== undefined) {
-    const seconds = Math.max(1, Math.ceil(refusal.waitMs / 1000));
-    return {
-      admitted: false,
-      message: refusal.rule.message,
-      retryAfterSeconds: seconds,
-      headers: headersOf(refusal.rule, 0, seconds),
-    };
-  }
-  let nearest: Finding | undefined;
-  for (const finding of findings) if (nearest === undefined || finding.left < nearest.left) nearest = finding;
-  if (nearest === undefined) return ADMITTED;
-  const { rule, left } = nearest;
+/** @param left tokens of the rule that is nearest to its end */
+export function admission(rule: Rule, left: number): Verdict {
   const reset = Math.ceil((Math.max(0, rule.burst - left) * rule.intervalMs) / 1000);
   return { admitted: true, retryAfterSeconds: 0, headers: headersOf(rule, left, reset) };
 }
@@ -125,16 +115,19 @@ export function judge(findings: readonly Finding[]): Verdict {
 /** @see draft-ietf-httpapi-ratelimit-headers-06 */
 function headersOf(rule: Rule, left: number, resetSeconds: number): Record<string, string> {
   return {
-    "ratelimit-limit": String(rule.limit),
-    "ratelimit-policy": `${rule.limit};w=${Math.ceil(rule.windowSeconds)}`,
-    "ratelimit-remaining": String(left),
-    "ratelimit-reset": String(resetSeconds),
+    "ratelimit-limit": rule.limitText,
+    "ratelimit-policy": rule.policyText,
+    "ratelimit-remaining": `${left}`,
+    "ratelimit-reset": `${resetSeconds}`,
   };
 }
 
 export const applies = (rule: Rule, subject: LimitSubject): boolean =>
   (rule.groups === undefined || rule.groups.has(subject.group)) &&
   (rule.scope !== "key" || subject.keyId !== undefined);
+
+/** With this much room, at most one or two in a hundred of so many clients have to share a place. */
+const PLACES_PER_ADDRESS = 1.6;
 
 /** High words that no IPv6 address in use begins with, so that the kinds of client never meet. */
 const HI_GLOBAL = 0xffffffff;
@@ -144,7 +137,7 @@ const HI_KEY = 0xfffffffd;
 /** Limits of this process alone. Memory is fixed by `addresses`, whoever comes. */
 export function createMemoryLimiter(options: LimitOptions, now: () => number = () => performance.now()): Limiter {
   const rules = readRules(options);
-  const table = createRateTable(rules.length === 0 ? 8 : options.addresses * 2, now());
+  const table = createRateTable(rules.length === 0 ? 8 : options.addresses * PLACES_PER_ADDRESS, now());
   const indexed = rules.map((rule) => ({ rule, index: table.add(rule) }));
   const clientRules = indexed.filter(({ rule }) => rule.scope !== "key");
   const keyRules = indexed.filter(({ rule }) => rule.scope === "key");
@@ -161,21 +154,22 @@ export function createMemoryLimiter(options: LimitOptions, now: () => number = (
     return subject.address.family === 4 ? subject.address.words[3] : subject.address.words[1];
   }
 
+  /** Two passes: a client that one rule refuses must not be charged by the others. */
   function admit(list: typeof indexed, subject: LimitSubject): Verdict {
     const time = now();
-    const due = list.filter(({ rule }) => applies(rule, subject));
-    const findings = due.map(({ rule, index }): Finding => {
+    for (const { rule, index } of list) {
+      if (!applies(rule, subject)) continue;
       const waitMs = table.wait(index, hi(rule.scope, subject.address), lo(rule.scope, subject), time);
-      return { rule, waitMs, left: 0 };
-    });
-    if (findings.some((finding) => finding.waitMs > 0)) return judge(findings);
-    for (const [position, { rule, index }] of due.entries()) {
-      const [high, low] = [hi(rule.scope, subject.address), lo(rule.scope, subject)];
-      table.take(index, high, low, time);
-      const finding = findings[position];
-      if (finding !== undefined) finding.left = table.left(index, high, low, time);
+      if (waitMs > 0) return refusal(rule, waitMs);
     }
-    return judge(findings);
+    let nearest: Rule | undefined;
+    let least = Number.POSITIVE_INFINITY;
+    for (const { rule, index } of list) {
+      if (!applies(rule, subject)) continue;
+      const left = table.take(index, hi(rule.scope, subject.address), lo(rule.scope, subject), time);
+      if (left < least) [nearest, least] = [rule, left];
+    }
+    return nearest === undefined ? ADMITTED : admission(nearest, least);
   }
 
   return {

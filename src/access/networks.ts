@@ -20,7 +20,19 @@ const RESERVED = [
   ...networks(["203.0.113.0/24", "240.0.0.0/4", "::", "64:ff9b:1::/48", "100::/64", "2001::/23", "2001:db8::/32"]),
 ];
 
-const within = (list: readonly Network[]) => (address: Address) => list.some((network) => inNetwork(address, network));
+/** Every request passes here: IPv4 networks become pairs of base and mask. */
+function within(list: readonly Network[]): (address: Address) => boolean {
+  const v4 = list.filter((network) => network.family === 4);
+  const v6 = list.filter((network) => network.family === 6);
+  const bases = Uint32Array.from(v4, (network) => network.words[3]);
+  const masks = Uint32Array.from(v4, (network) => (network.bits === 0 ? 0 : 0xffffffff << (32 - network.bits)));
+  return (address) => {
+    if (address.family === 6) return v6.some((network) => inNetwork(address, network));
+    const number = address.words[3];
+    for (let i = 0; i < bases.length; i++) if ((number & (masks[i] ?? 0)) >>> 0 === bases[i]) return true;
+    return false;
+  };
+}
 
 export const isLoopback = (address: Address): boolean =>
   address.family === 4 ? address.words[3] >>> 24 === 127 : address.text === "::1";
@@ -46,5 +58,6 @@ export function networkSet(entries: readonly string[]): NetworkSet {
     else if (entry === "all") all = true;
     else invalid.push(entry);
   }
-  return { has: (address) => all || within(list)(address), invalid };
+  const listed = within(list);
+  return { has: (address) => all || listed(address), invalid };
 }

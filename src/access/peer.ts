@@ -55,6 +55,7 @@ const MAX_HOPS = 32;
 export function createPeerReader(rules: ProxyRules): PeerReader {
   const list = networkSet(rules.trusted);
   const realIp = rules.real_ip_header.trim().toLowerCase();
+  const refuses = rules.allow_proxy && !rules.allow_public_ip && realIp !== "";
   const asChain = realIp === "x-forwarded-for" || realIp === "forwarded";
 
   function trusts(address: Address): boolean {
@@ -84,9 +85,7 @@ export function createPeerReader(rules: ProxyRules): PeerReader {
       const client = named(headers, direct);
       return caller(client ?? direct, true, client !== undefined, false);
     }
-    const refused =
-      rules.allow_proxy && !rules.allow_public_ip && realIp !== "" && !isLocal(direct) && headers.has(realIp);
-    return caller(direct, false, false, refused);
+    return caller(direct, false, false, refuses && headers.has(realIp) && !isLocal(direct));
   }
 
   return {

@@ -44,7 +44,7 @@ function rig(policy: Partial<BanPolicy> = {}, path = ":memory:") {
     pass: (seconds: number) => {
       time += seconds * 1000;
     },
-    banned: (address: string) => bans.find(at(address)) !== undefined,
+    banned: (address: string) => bans.isBanned(at(address)),
     async [Symbol.asyncDispose]() {
       await bans.close();
       db.close();

@@ -141,7 +141,7 @@ function instance(prefix: string, from: RedisServer = server) {
     log: silentLogger,
     sharing: createBanSharing(from.client(), prefix, silentLogger),
   });
-  return { bans, has: (address: string) => bans.find(at(address)) !== undefined };
+  return { bans, has: (address: string) => bans.isBanned(at(address)) };
 }
 
 describe("bans", () => {

@@ -31,8 +31,8 @@ const rateLimit = group("请求间隔与频率", "gaps and rates", {
   ),
   addresses: key(
     count(1_000_000, 1000, 10_000_000),
-    "同时计数的地址数上限（每个 24 字节，IPv6 以 /64 计）",
-    "addresses counted at the same time (24 bytes each; IPv6 by /64)",
+    "同时计数的地址数上限（每个约 26 字节，IPv6 以 /64 计）",
+    "addresses counted at the same time (about 26 bytes each; IPv6 by /64)",
     { restart: true },
   ),
 });

@@ -39,7 +39,7 @@ export function createAccessGate({ access, openSegments = [], gcspPath }: Access
 
   function check(request: Request, path: string, peerAddress: string): AccessDecision | Promise<AccessDecision> {
     const caller = access.peers.read(request.headers, peerAddress);
-    if (access.bans.find(caller.address) !== undefined) return refused(caller, "banned", "您的IP已被封禁");
+    if (access.bans.isBanned(caller.address)) return refused(caller, "banned", "您的IP已被封禁");
     if (caller.refused) return refused(caller, "forbidden", "不允许的公网ip转发");
     const place = placeOf(path);
     const verdict = access.limiter.admitClient({ address: caller.address, group: place.group });
