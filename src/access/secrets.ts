@@ -77,7 +77,7 @@ export function createSecret({ db, name, rotateMs, keepMs, fixed, now = Date.now
   };
 }
 
-const ShareDeadlineMs = 2000;
+const SHARE_DEADLINE_MS = 2000;
 
 /**
  * One secret for all instances: the first to come puts its newest into Redis, the others take it from there, so that
@@ -86,13 +86,17 @@ const ShareDeadlineMs = 2000;
  */
 export async function sharedSecret(redis: Redis, key: string, log: Logger): Promise<string | undefined> {
   const own = Buffer.from(crypto.getRandomValues(new Uint8Array(32))).toString("base64url");
-  const late = Bun.sleep(ShareDeadlineMs).then(() => {
-    throw new Error("no answer in time");
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  const late = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => reject(new Error("no answer in time")), SHARE_DEADLINE_MS);
   });
   try {
-    return await Promise.race([redis.set(key, own, "NX").then(() => redis.get(key)), late]).then((v) => v ?? undefined);
+    const agreed = redis.set(key, own, "NX").then(() => redis.get(key));
+    return (await Promise.race([agreed, late])) ?? undefined;
   } catch (error) {
     log.warn("the secret of signed links is not shared", { error });
     return undefined;
+  } finally {
+    clearTimeout(timer);
   }
 }

@@ -5,6 +5,7 @@ import { createMemoryLimiter, type LimitOptions, type LimitSubject, type Verdict
 import { createQuota } from "../../src/access/quota.ts";
 import { createRateTable } from "../../src/access/rate-table.ts";
 import { createRig } from "./rig.ts";
+import { createTestServer } from "./server.ts";
 
 const NONE: LimitOptions = { global: 0, ip: 0, rules: [], addresses: 1000 };
 
@@ -227,6 +228,26 @@ describe("rules", () => {
   test("without rules nothing is counted, and no header sent", () => {
     expect(limiter({}).client("1.1.1.1")).toEqual({ admitted: true, retryAfterSeconds: 0 });
   });
+});
+
+test("what a client sees: RateLimit headers, then 429 with Retry-After and code 5", async () => {
+  await using server = await createTestServer({
+    "security.rate_limit.rules": [{ scope: "ip", requests: 2, seconds: 60 }],
+  });
+  const first = await server.fetch("/nope");
+  expect([first.status, first.headers.get("ratelimit-remaining"), first.headers.get("retry-after")]).toEqual([
+    404,
+    "1",
+    null,
+  ]);
+  await server.fetch("/nope");
+  const refused = await server.fetch("/nope");
+  expect(refused.status).toBe(429);
+  expect(refused.headers.get("ratelimit-remaining")).toBe("0");
+  expect(refused.headers.get("retry-after")).toBe("30");
+  expect((await refused.json()) as unknown).toEqual({ code: 5, msg: "IP限速", data: null });
+  const managed = await server.fetch("/api/v1/keys");
+  expect((await managed.json()) as unknown).toEqual({ error: { code: "RATE_LIMIT_EXCEEDED", message: "IP限速" } });
 });
 
 test("at the gate: 429 with Retry-After, and the change of another key does not reset the count", async () => {
