@@ -35,8 +35,6 @@ export interface Mirror {
   removed(file: string): void;
   status(): MirrorStatus;
   retryFailed(): void;
-  /** Resolves when nothing waits that is due now. */
-  idle(): Promise<void>;
   close(): Promise<void>;
 }
 
@@ -143,9 +141,6 @@ export function createMirror(deps: MirrorDeps): Mirror {
     retryFailed() {
       queue.retryFailed(now());
       pump();
-    },
-    async idle() {
-      while (running.size > 0) await Promise.all(running.values());
     },
     async close() {
       closing.abort();
