@@ -64,6 +64,8 @@ export interface Library {
   address(track: Track): string;
   /** @throws AppError `forbidden`, `invalid_request`, `too_large`, `storage_failed` */
   upload(name: string, body: ReadableStream<Uint8Array>): Promise<Track>;
+  /** Absolute music folder that the track lies in. */
+  folderOf(track: Track): string | undefined;
   /** Absolute, in configured order. */
   readonly folders: readonly string[];
   /** Absolute folder that uploads go to. */
@@ -119,6 +121,7 @@ export function createLibrary(deps: LibraryDeps): Library {
   return {
     ready,
     folders: roots.map((root) => root.absolute),
+    folderOf: (track) => roots.find((root) => root.name === track.root)?.absolute,
     uploadFolder,
     start() {
       const folders = roots.map((root) => root.absolute);

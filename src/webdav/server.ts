@@ -313,7 +313,9 @@ export function createDavServer(deps: DavServerDeps): DavServer {
         "www-authenticate": 'Basic realm="lx-music-api-server", charset="UTF-8"',
       });
     }
-    const { pathname } = new URL(request.url);
+    const { pathname, hash } = new URL(request.url);
+    // "DELETE /a#b" is not a request to delete "/a".
+    if (hash !== "") throw new DavRefusal(400);
     const path = davPath(pathname, prefix);
     if (path === undefined) throw new DavRefusal(400);
     const method = METHODS[request.method];
