@@ -19,7 +19,8 @@ export const FAULTS = [
 ] as const;
 export type Fault = (typeof FAULTS)[number];
 
-export type Verdict = { ok: true } | { ok: false; fault: Fault; message: string; detail: Record<string, unknown> };
+export type Refused = { ok: false; fault: Fault; message: string; detail: Record<string, unknown> };
+export type Verdict = { ok: true } | Refused;
 
 /** What the file should be. */
 export interface Claim {
@@ -70,7 +71,7 @@ const LOSSY_WALL_HZ = 17_600;
 /** Sound that was once sampled with 48 kHz or less has nothing above. */
 const UPSAMPLED_WALL_HZ = 26_000;
 
-export function refuse(fault: Fault, detail: Record<string, unknown> = {}): Verdict {
+export function refuse(fault: Fault, detail: Record<string, unknown> = {}): Refused {
   return { ok: false, fault, message: MESSAGES[fault], detail };
 }
 
@@ -93,7 +94,7 @@ export function judge(measured: Measured, claim: Claim, options: ProofOptions): 
   );
 }
 
-function judgeCodec(facts: Measurement, quality: Quality): Verdict | undefined {
+function judgeCodec(facts: Measurement, quality: Quality): Refused | undefined {
   const detail = { codec: facts.codec, container: facts.container, bits: facts.bits, sampleRate: facts.sampleRate };
   switch (quality) {
     case "flac":
@@ -107,7 +108,7 @@ function judgeCodec(facts: Measurement, quality: Quality): Verdict | undefined {
   }
 }
 
-function judgeLength(facts: Measurement, claim: Claim, options: ProofOptions): Verdict | undefined {
+function judgeLength(facts: Measurement, claim: Claim, options: ProofOptions): Refused | undefined {
   const { seconds } = facts;
   const expected = claim.durationSeconds;
   const detail = { seconds, expected, declared: facts.declaredSeconds };
@@ -126,14 +127,14 @@ function judgeLength(facts: Measurement, claim: Claim, options: ProofOptions): V
   return seconds > expected + tolerance ? refuse("duration", detail) : undefined;
 }
 
-function judgeBitrate(facts: Measurement, quality: Quality): Verdict | undefined {
+function judgeBitrate(facts: Measurement, quality: Quality): Refused | undefined {
   const least = LEAST_KBPS[quality];
   if (least === undefined || facts.lossless) return undefined;
   const wanted = facts.container === "mp3" ? least.mp3 : least.other;
   return facts.bitrate >= wanted ? undefined : refuse("bitrate", { bitrate: Math.round(facts.bitrate), wanted });
 }
 
-function judgeSpectrum(facts: Measurement, quality: Quality): Verdict | undefined {
+function judgeSpectrum(facts: Measurement, quality: Quality): Refused | undefined {
   const { wallHz, unusedBits, bits, sampleRate } = facts;
   const detail = { wallHz, unusedBits, bits, sampleRate };
   if (facts.container !== "flac") return undefined;

@@ -177,8 +177,10 @@ export function createStore(options: StoreOptions): AudioStore {
       // It may have been put there while the folder was being read.
       const file = names.get(name);
       if (file !== undefined && (await statOf(file.path)) !== undefined) continue;
+      const left = file ?? known.get(name);
       unindex(file);
       rows.remove(name);
+      if (left !== undefined) await options.onRemoved?.(left);
       gone++;
     }
     if (found > 0 || gone > 0) log.debug("audio folder read", { found, gone, files: names.size, bytes: total });

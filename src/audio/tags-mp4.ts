@@ -1,12 +1,12 @@
 import { type File, Mpeg4AppleTag, TagTypes } from "node-taglib-sharp";
-import type { TrackTags } from "./track-tags.ts";
+import { QUALITY_FIELD, SONG_ID_FIELD, SOURCE_FIELD, type TrackTags } from "./track-tags.ts";
 
 /** Free-form atoms: `----:com.apple.iTunes:NAME`. */
 const MEAN = "com.apple.iTunes";
 const ARTISTS = "ARTISTS";
 const TRANSLATION = "LYRICS_TRANSLATION";
 /** Names under which `ids` are looked for; free-form atoms cannot be listed. */
-const ID_FIELDS = ["LX_SOURCE", "LX_SONG_ID", "LX_SOURCE_NAME", "LX_ALBUM_ID"];
+const ID_FIELDS = [SOURCE_FIELD, SONG_ID_FIELD, QUALITY_FIELD, "LX_SOURCE_NAME", "LX_ALBUM_ID"];
 
 /**
  * iTunes-style atoms. `©ART` holds the artists in one line, as simple players show it; the free-form `ARTISTS` has them

@@ -23,6 +23,7 @@ export interface TrackTags {
 /** Fields by which a file on disk tells whose it is. */
 export const SOURCE_FIELD = "LX_SOURCE";
 export const SONG_ID_FIELD = "LX_SONG_ID";
+export const QUALITY_FIELD = "LX_QUALITY";
 
 /** The tags of a song as the platforms know it. */
 export function tagsOfSong(song: Song, lyric?: Lyric, cover?: Uint8Array): TrackTags {
