@@ -70,5 +70,14 @@ export function isAppError(error: unknown): error is AppError {
 /** Wraps whatever was thrown; an AppError passes through unchanged. */
 export function toAppError(error: unknown): AppError {
   if (isAppError(error)) return error;
-  return new AppError("internal", "内部服务器错误", { cause: error, detail: String(error) });
+  return new AppError("internal", "内部服务器错误", { cause: error, detail: describe(error) });
+}
+
+/** Anything can be thrown, also what has no text. */
+function describe(thrown: unknown): string {
+  try {
+    return String(thrown);
+  } catch {
+    return typeof thrown;
+  }
 }
