@@ -14,11 +14,13 @@ import type { Config } from "./config/schema.ts";
 import { loadConfig } from "./config/store.ts";
 import { watchConfig } from "./config/watch.ts";
 import { createCredentialWriter } from "./config/write-back.ts";
-import { toAppError } from "./core/errors.ts";
+import { AppError, toAppError } from "./core/errors.ts";
+import { fileFault } from "./core/file-fault.ts";
 import type { SourceId } from "./core/types.ts";
 import { createLibrary, type Library } from "./library/index.ts";
 import { createMatcher } from "./library/match.ts";
 import { createHttpClient, type HttpClient } from "./net/fetch.ts";
+import { openDataFolder } from "./ops/data-folder.ts";
 import { openDatabase } from "./ops/database.ts";
 import { type HealthCheck, runHealthChecks } from "./ops/health.ts";
 import { createLogger, type Logger, type RootLogger } from "./ops/log.ts";
@@ -80,6 +82,7 @@ const IDLE_SECONDS = 60;
 export async function openApp(place: AppPlace): Promise<App> {
   const startedAt = Date.now();
   const dataDir = resolve(place.dataDir);
+  openDataFolder(dataDir);
   const load = () =>
     loadConfig({ dataDir, file: place.configFile, defaultText: place.defaultText, environment: place.environment });
   const loaded = await load();
@@ -95,7 +98,7 @@ export async function openApp(place: AppPlace): Promise<App> {
   const metrics = createMetrics(place.version);
   const traces = createTraces();
   const schedule = createSchedule(log);
-  const db = openDatabase(join(dataDir, "lx.db"), log);
+  const db = mainDatabase(join(dataDir, "lx.db"), log);
   const cache = createCache({ config: () => config.common.cache, databasePath: join(dataDir, "cache.db"), log });
   const sharedRedis = config.security.rate_limit.shared ? redisForAccess(config, log) : undefined;
   const access = await createAccess({
@@ -254,6 +257,17 @@ export async function openApp(place: AppPlace): Promise<App> {
       await log.flush();
     },
   };
+}
+
+/** Without it nothing works, so that its failure is the operator's to solve. */
+function mainDatabase(path: string, log: RootLogger): Database {
+  try {
+    return openDatabase(path, log);
+  } catch (error) {
+    throw new AppError("storage_failed", `cannot open the database ${path}: ${fileFault(error, path)}`, {
+      cause: error,
+    });
+  }
 }
 
 function accessConfig(config: Config) {

@@ -48,4 +48,6 @@ process.exitCode = await runCli(commands, {
       environment: { ...environment, ...place.overrides },
     }),
 });
+// A pipe takes 64 KiB at once: leave only when its reader has everything.
+await new Promise<void>((done) => void process.stdout.end(() => done()));
 process.exit();

@@ -35,7 +35,11 @@ export function accountCommands(feature: Feature): Command[] {
       summary: "add an account (kept in the database, not in the config file)",
       usage: "account add SOURCE [KEY=VALUE…]",
       options: { file: { type: "string" }, label: { type: "string" } },
-      help: "KEY as in module.SOURCE.user: token, userid …\n--file FILE reads them from a YAML or JSON file (- = stdin), so that no secret stands in the shell's history.",
+      help: [
+        "KEY as in module.SOURCE.user: token, userid …",
+        "--file FILE     read them from a YAML or JSON file (-: stdin), so that no secret stands in the shell's history",
+        "--label TEXT    what to call the account in lists",
+      ].join("\n"),
       arity: [1, 32],
       async run(context) {
         const [name = "", ...pairs] = context.positionals;

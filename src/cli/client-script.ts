@@ -9,7 +9,10 @@ export function clientScriptCommand(feature: (context: CommandContext) => Promis
     name: "client-script",
     summary: "print the generated LX script",
     options: { url: { type: "string" }, key: { type: "string" } },
-    help: "--url: the address under which clients reach this server (default: common.public_url)\n--key: the request key that the script carries",
+    help: [
+      "--url URL    where clients reach this server (default: common.public_url)",
+      "--key KEY    the request key that the script carries",
+    ].join("\n"),
     arity: [0, 0],
     async run(context) {
       const { common } = (await feature(context)).config();

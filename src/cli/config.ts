@@ -26,7 +26,7 @@ export function configCommands(deps: ConfigCommandDeps): Command[] {
       name: "config init",
       summary: "write the commented default config",
       options: { force: { type: "boolean" } },
-      help: "--force replaces a file that is already there.",
+      help: "--force    replace a file that is already there",
       arity: [0, 0],
       async run(context) {
         const file = fileOf(context);
@@ -52,7 +52,7 @@ export function configCommands(deps: ConfigCommandDeps): Command[] {
       name: "config print",
       summary: "show the config in force, secrets masked",
       options: { defaults: { type: "boolean" } },
-      help: "--defaults shows the built-in values instead.",
+      help: "--defaults    show the built-in values instead",
       arity: [0, 0],
       async run(context) {
         const config = context.values["defaults"] === true ? parseConfig("") : (await read(context)).config;

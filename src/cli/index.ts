@@ -2,7 +2,9 @@ import { parseArgs } from "node:util";
 import type { App } from "../app.ts";
 import { nearest } from "../config/decode.ts";
 import { AppError, toAppError } from "../core/errors.ts";
-import type { Command, CommandContext, CommandOptions, Progress } from "./command.ts";
+import { fileFault } from "../core/file-fault.ts";
+import type { Command, CommandContext, Progress } from "./command.ts";
+import { commandHelp, GLOBAL_OPTIONS, overview, usageLine } from "./help.ts";
 
 /** What the dispatcher needs of the world; tests give their own. */
 export interface CliEnvironment {
@@ -15,37 +17,17 @@ export interface CliEnvironment {
   openApp(place: { dataDir: string; configFile: string | undefined; overrides: Record<string, string> }): Promise<App>;
 }
 
-const GLOBAL_OPTIONS = {
-  help: { type: "boolean", short: "h" },
-  json: { type: "boolean" },
-  data: { type: "string" },
-  config: { type: "string" },
-} as const satisfies CommandOptions;
-
 const DEFAULT_COMMAND = "serve";
+const MAX_PORT = 65535;
 
 /** Finds the command, checks its arguments, runs it. @returns the exit code: 0, 1 (failed) or 2 (bad usage). */
 export async function runCli(commands: Command[], environment: CliEnvironment): Promise<number> {
   const { argv } = environment;
-  const words = argv.filter((word) => !word.startsWith("-"));
-  const wantsHelp = argv.includes("--help") || argv.includes("-h");
-  if (argv[0] === "help" || (wantsHelp && commandFor(commands, argv, true) === undefined)) {
-    environment.stdout(
-      overview(
-        commands,
-        words.filter((word) => word !== "help"),
-      ),
-    );
-    return 0;
-  }
+  if (argv[0] === "help" || argv.includes("--help") || argv.includes("-h")) return showHelp(commands, environment);
   if (argv[0] === "--version") return runCli(commands, { ...environment, argv: ["version"] });
-  const found = commandFor(commands, argv, false);
-  if (found === undefined) return badUsage(environment, unknownCommand(commands, argv));
+  const found = commandFor(commands, argv);
+  if (found === undefined) return noCommand(commands, environment);
   const { command, rest } = found;
-  if (wantsHelp) {
-    environment.stdout(commandHelp(command));
-    return 0;
-  }
   let parsed: ReturnType<typeof parseArgs>;
   try {
     parsed = parseArgs({
@@ -55,7 +37,7 @@ export async function runCli(commands: Command[], environment: CliEnvironment): 
       strict: true,
     });
   } catch (error) {
-    return badUsage(environment, `${error instanceof Error ? error.message.split(". ")[0] : error}`, command);
+    return badUsage(environment, wrongOption(error, command), command);
   }
   const [least, most] = command.arity;
   if (parsed.positionals.length < least || parsed.positionals.length > most) {
@@ -66,6 +48,22 @@ export async function runCli(commands: Command[], environment: CliEnvironment): 
     );
   }
   return execute(command, parsed, environment);
+}
+
+/** `--help` anywhere, or `help` before the words: of one command, of a group, or of all. */
+function showHelp(commands: Command[], environment: CliEnvironment): number {
+  const argv = environment.argv.filter(
+    (word, index) => word !== "--help" && word !== "-h" && (index > 0 || word !== "help"),
+  );
+  const words = commandWords(commands, argv).map((index) => argv[index] ?? "");
+  const [group = ""] = words;
+  const command = commandFor(commands, argv);
+  const own = commands.filter((item) => item.name.startsWith(`${group} `));
+  if (words.length === 0) environment.stdout(overview(commands));
+  else if (command !== undefined) environment.stdout(commandHelp(command.command));
+  else if (own.length > 0) environment.stdout(overview(own, group));
+  else return noCommand(commands, environment);
+  return 0;
 }
 
 async function execute(
@@ -97,46 +95,37 @@ async function execute(
   try {
     return (await command.run(context)) ?? 0;
   } catch (error) {
-    return failed(error, json, environment);
+    return failed(error, json, dataDir, environment);
   } finally {
     await app?.close();
   }
 }
 
-function failed(error: unknown, json: boolean, environment: CliEnvironment): number {
+function failed(error: unknown, json: boolean, dataDir: string, environment: CliEnvironment): number {
   const known = toAppError(error);
-  const detail = known.kind === "internal" && known.cause instanceof Error ? `: ${known.cause.message}` : "";
-  if (json) environment.stdout(`${JSON.stringify({ error: { kind: known.kind, message: known.message + detail } })}\n`);
-  environment.stderr(`error: ${known.message}${detail}\n`);
+  const unexpected = known.kind === "internal" && known.cause instanceof Error;
+  const message = unexpected ? `unexpected failure: ${fileFault(known.cause, dataDir)}` : known.message;
+  if (json) environment.stdout(`${JSON.stringify({ error: { kind: known.kind, message } })}\n`);
+  environment.stderr(`error: ${message}\n`);
   return known.kind === "invalid_request" ? 2 : 1;
 }
 
 /** `--host` and `--port` of serve, in the form of environment overrides. */
 function overridesOf(values: CommandContext["values"]): Record<string, string> {
   const overrides: Record<string, string> = {};
-  if (typeof values["host"] === "string") overrides["LX__COMMON__HOSTS"] = JSON.stringify([values["host"]]);
-  if (typeof values["port"] === "string") {
-    if (!/^\d{1,5}$/.test(values["port"]))
-      throw new AppError("invalid_request", `--port must be a number, got "${values["port"]}"`);
-    overrides["LX__COMMON__PORTS"] = `[${values["port"]}]`;
+  const { host, port } = values;
+  if (typeof host === "string") overrides["LX__COMMON__HOSTS"] = JSON.stringify([host]);
+  if (typeof port === "string") {
+    if (!/^\d{1,5}$/.test(port) || Number(port) > MAX_PORT)
+      throw new AppError("invalid_request", `--port must be a number from 0 to ${MAX_PORT}, got "${port}"`);
+    overrides["LX__COMMON__PORTS"] = `[${port}]`;
   }
   return overrides;
 }
 
 /** Names of one or two words; options may stand before or between them. No command word = the default command. */
-function commandFor(
-  commands: Command[],
-  argv: string[],
-  exact: boolean,
-): { command: Command; rest: string[] } | undefined {
-  const takesValue = new Set(["--data", "--config"]);
-  const at: number[] = [];
-  for (let index = 0; index < argv.length && at.length < 2; index++) {
-    const word = argv[index] ?? "";
-    if (takesValue.has(word)) index++;
-    else if (!word.startsWith("-")) at.push(index);
-    else if (at.length > 0) break;
-  }
+function commandFor(commands: Command[], argv: string[]): { command: Command; rest: string[] } | undefined {
+  const at = commandWords(commands, argv);
   for (let size = at.length; size > 0; size--) {
     const name = at
       .slice(0, size)
@@ -145,13 +134,41 @@ function commandFor(
     const command = commands.find((item) => item.name === name);
     if (command !== undefined) return { command, rest: argv.filter((_, index) => !at.slice(0, size).includes(index)) };
   }
-  if (at.length > 0 || exact) return undefined;
+  if (at.length > 0) return undefined;
   const command = commands.find((item) => item.name === DEFAULT_COMMAND);
   return command === undefined ? undefined : { command, rest: argv };
 }
 
-function unknownCommand(commands: Command[], argv: string[]): string {
-  const words = argv.filter((word) => !word.startsWith("-"));
+/** Where in `argv` the first two words stand that are no option and no option's value. */
+function commandWords(commands: Command[], argv: string[]): number[] {
+  const leading = { ...commands.find((item) => item.name === DEFAULT_COMMAND)?.options, ...GLOBAL_OPTIONS };
+  const takesValue = new Set(
+    Object.entries(leading).flatMap(([name, { type }]) => (type === "string" ? `--${name}` : [])),
+  );
+  const at: number[] = [];
+  for (let index = 0; index < argv.length && at.length < 2; index++) {
+    const word = argv[index] ?? "";
+    if (takesValue.has(word)) index++;
+    else if (!word.startsWith("-")) at.push(index);
+    else if (at.length > 0) break;
+  }
+  return at;
+}
+
+/** The words name no command: a slip in a name, a group without its subcommand, or an option that there is not. */
+function noCommand(commands: Command[], environment: CliEnvironment): number {
+  const argv = environment.argv.filter((word, index) => index > 0 || word !== "help");
+  const words = commandWords(commands, argv).map((index) => argv[index] ?? "");
+  const serve = commands.find((item) => item.name === DEFAULT_COMMAND);
+  const known = Object.keys({ ...serve?.options, ...GLOBAL_OPTIONS });
+  const beforeWords = argv.slice(0, commandWords(commands, argv)[0]);
+  const stray = beforeWords.find((word) => word.startsWith("-") && !known.includes(word.replace(/^--|=.*$/g, "")));
+  if (serve !== undefined && stray !== undefined) return badUsage(environment, unknownOption(stray, serve), serve);
+  const isGroup = commands.some((item) => item.name.startsWith(`${words[0]} `));
+  return badUsage(environment, unknownCommand(commands, words), undefined, isGroup ? words[0] : "");
+}
+
+function unknownCommand(commands: Command[], words: string[]): string {
   const group = commands.filter((item) => item.name.startsWith(`${words[0]} `));
   if (group.length > 0) {
     const names = group.map((item) => item.name.slice((words[0] ?? "").length + 1));
@@ -164,10 +181,24 @@ function unknownCommand(commands: Command[], argv: string[]): string {
   return `unknown command "${words[0]}"${hint === undefined ? "" : ` (did you mean "${hint}"?)`}; commands: ${names.join(", ")}`;
 }
 
-function badUsage(environment: CliEnvironment, message: string, command?: Command): number {
+/** The parser's message in our form, with the option that was probably meant. */
+function wrongOption(error: unknown, command: Command): string {
+  const message = error instanceof Error ? error.message : String(error);
+  const [, option] = /'(-[^' ]*)/.exec(message) ?? [];
+  if (option === undefined) return message;
+  if (message.startsWith("Unknown option")) return unknownOption(option, command);
+  return message.includes("does not take") ? `${option} takes no value` : `${option} needs a value`;
+}
+
+function unknownOption(option: string, command: Command): string {
+  const hint = nearest(option.replace(/^-+/, ""), Object.keys({ ...command.options, ...GLOBAL_OPTIONS }));
+  return `unknown option ${option}${hint === undefined ? "" : ` (did you mean --${hint}?)`}`;
+}
+
+function badUsage(environment: CliEnvironment, message: string, command?: Command, group = ""): number {
   environment.stderr(`error: ${message}\n`);
   if (command !== undefined) environment.stderr(`usage: ${usageLine(command)}\n`);
-  environment.stderr(`help: lx-music-api-server ${command?.name ?? ""} --help\n`.replace("  ", " "));
+  environment.stderr(`help: lx-music-api-server ${command?.name ?? group} --help\n`.replace("  ", " "));
   return 2;
 }
 
@@ -175,35 +206,6 @@ function describeArity(least: number, most: number): string {
   if (most === 0) return "no arguments";
   if (least === most) return `${least} argument${least === 1 ? "" : "s"}`;
   return most === Number.POSITIVE_INFINITY ? `at least ${least} arguments` : `${least} to ${most} arguments`;
-}
-
-/** The name and what follows it. */
-function invocation(command: Command): string {
-  const { name, usage = "" } = command;
-  return usage.startsWith(name) ? usage : `${name} ${usage}`.trimEnd();
-}
-
-function usageLine(command: Command): string {
-  return `lx-music-api-server ${invocation(command)} [--data DIR] [--config FILE] [--json]`;
-}
-
-function commandHelp(command: Command): string {
-  const options = Object.entries({ ...command.options, ...GLOBAL_OPTIONS });
-  const rows = options.map(([name, option]) => `  --${name}${option.type === "string" ? " VALUE" : ""}`);
-  const parts = [`${command.summary}\n`, `usage: ${usageLine(command)}\n`, `options:\n${rows.join("\n")}\n`];
-  if (command.help !== undefined) parts.push(`${command.help}\n`);
-  return parts.join("\n");
-}
-
-function overview(commands: Command[], words: string[]): string {
-  const shown =
-    words.length === 0
-      ? commands
-      : commands.filter((item) => item.name === words[0] || item.name.startsWith(`${words[0]} `));
-  const list = shown.length === 0 ? commands : shown;
-  const width = Math.min(44, Math.max(...list.map((command) => invocation(command).length)));
-  const rows = list.map((command) => `  ${invocation(command).padEnd(width)}  ${command.summary}`);
-  return `lx-music-api-server: playable music addresses for LX Music\n\nusage: lx-music-api-server [COMMAND] [--data DIR] [--config FILE] [--json]\n\n${rows.join("\n")}\n\nWithout a command it serves. Every command has --help.\n`;
 }
 
 const BAR_WIDTH = 30;

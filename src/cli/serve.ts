@@ -12,7 +12,10 @@ export function serveCommand(version: string): Command {
     name: "serve",
     summary: "start the server (default command)",
     options: { host: { type: "string" }, port: { type: "string" } },
-    help: "--host and --port take the place of common.hosts and common.ports.",
+    help: [
+      "--host ADDRESS    listen here instead of common.hosts",
+      "--port N          listen here instead of common.ports; 0: any free port",
+    ].join("\n"),
     arity: [0, 0],
     async run(context) {
       const app = await context.app();
@@ -30,12 +33,13 @@ function welcome(version: string, app: App, addresses: string[]): string {
   const lines = [`lx-music-api-server ${version} is listening on ${addresses.join(" ")}`];
   if (first !== undefined && app.config().common.allow_download_script) {
     const base = app.config().common.public_url.replace(/\/+$/, "") || first;
-    lines.push(
-      `LX Music: 设置 -> 自定义源 -> 在线导入 / Settings -> Custom source -> Import online: ${base}/script${app.scriptQuery()}`,
-    );
+    lines.push("LX Music: 设置 -> 自定义源 -> 在线导入 / Settings -> Custom source -> Import online:");
+    lines.push(`  ${base}/script${app.scriptQuery()}`);
   }
-  if (app.setupToken !== undefined)
-    lines.push(`首次设置 / first set-up token (once, for the admin): ${app.setupToken}`);
+  if (app.setupToken !== undefined) {
+    lines.push("首次设置令牌，创建管理员时用一次 / set-up token, used once to make the first admin:");
+    lines.push(`  ${app.setupToken}`);
+  }
   return lines.join("\n");
 }
 

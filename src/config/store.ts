@@ -2,6 +2,7 @@ import { existsSync } from "node:fs";
 import { mkdir, open, readFile, rename } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { AppError } from "../core/errors.ts";
+import { fileFault } from "../core/file-fault.ts";
 import { parseConfig } from "./load.ts";
 import type { Config } from "./schema.ts";
 
@@ -26,15 +27,33 @@ export async function loadConfig(place: ConfigPlace): Promise<LoadedConfig> {
   const file = place.file ?? join(place.dataDir, "config", "config.yml");
   const created = !existsSync(file);
   if (created) {
-    if (place.file !== undefined) throw new AppError("invalid_request", `config file ${file} does not exist`);
-    await writeAtomic(file, place.defaultText);
+    if (place.file !== undefined)
+      throw new AppError(
+        "invalid_request",
+        `config file ${file} does not exist; make one with: config init --config ${file}`,
+      );
+    await writeDefault(file, place.defaultText);
   }
   const text = await readText(file);
   try {
     return { config: parseConfig(text, place.environment), file, created };
   } catch (error) {
-    if (error instanceof AppError) throw new AppError(error.kind, `${file}:\n${error.message}`);
+    if (error instanceof AppError) throw new AppError(error.kind, `${placeOf(file, place)}:\n${error.message}`);
     throw error;
+  }
+}
+
+/** Where a wrong value may stand. */
+function placeOf(file: string, place: ConfigPlace): string {
+  const overridden = Object.keys(place.environment).some((name) => name.startsWith("LX__"));
+  return overridden ? `${file} and the LX__ variables` : file;
+}
+
+async function writeDefault(file: string, text: string): Promise<void> {
+  try {
+    await writeAtomic(file, text);
+  } catch (error) {
+    throw new AppError("storage_failed", `config file ${file} cannot be written: ${fileFault(error, file)}`);
   }
 }
 
@@ -42,10 +61,7 @@ async function readText(file: string): Promise<string> {
   try {
     return await readFile(file, "utf8");
   } catch (error) {
-    throw new AppError(
-      "invalid_request",
-      `config file ${file} cannot be read: ${error instanceof Error ? error.message : error}`,
-    );
+    throw new AppError("invalid_request", `config file ${file} cannot be read: ${fileFault(error, file)}`);
   }
 }
 

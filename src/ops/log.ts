@@ -1,5 +1,6 @@
 import { appendFile, mkdir, rename, stat } from "node:fs/promises";
 import { dirname } from "node:path";
+import { fileFault } from "../core/file-fault.ts";
 
 export const LOG_LEVELS = ["debug", "info", "warn", "error"] as const;
 export type LogLevel = (typeof LOG_LEVELS)[number];
@@ -137,11 +138,22 @@ export interface RootLogger extends Logger {
 
 const RANK: Record<LogLevel, number> = { debug: 0, info: 1, warn: 2, error: 3 };
 const MAX_BUFFERED_LINES = 10_000;
+const UNWRITTEN = "log file cannot be written, lines go to the console only";
 
 export function createLogger(options: LogOptions): RootLogger {
   const write = options.write ?? ((line: string) => void process.stderr.write(`${line}\n`));
   const now = options.now ?? (() => new Date());
-  const file = options.file === undefined ? undefined : createLogFile(options.file, options.fileBytes ?? 16 << 20);
+  const file =
+    options.file === undefined
+      ? undefined
+      : createLogFile(options.file, options.fileBytes ?? 16 << 20, (error) => {
+          const fields = { file: options.file, reason: fileFault(error, options.file ?? "") };
+          write(
+            options.format === "json"
+              ? JSON.stringify({ time: now().toISOString(), level: "warn", message: UNWRITTEN, ...fields })
+              : pretty(now().toISOString(), "warn", UNWRITTEN, fields),
+          );
+        });
   let level = options.level;
 
   function emit(lineLevel: LogLevel, base: Fields, message: string, fields: Fields | undefined): void {
@@ -197,9 +209,10 @@ interface LogFile {
 }
 
 /** Lines are gathered and written in one append; a full or missing disk drops lines instead of growing the memory. */
-function createLogFile(path: string, maxBytes: number): LogFile {
+function createLogFile(path: string, maxBytes: number, complain: (error: unknown) => void): LogFile {
   let pending: string[] = [];
   let dropped = 0;
+  let complained = false;
   let writing: Promise<void> | undefined;
 
   async function drain(): Promise<void> {
@@ -211,9 +224,12 @@ function createLogFile(path: string, maxBytes: number): LogFile {
       try {
         await rotate(path, maxBytes);
         await appendFile(path, `${lines.join("\n")}\n`, { mode: 0o600 });
-      } catch {
+        complained = false;
+      } catch (error) {
         // The console has the lines; a log that cannot be written must not stop the server.
         dropped += lines.length;
+        if (!complained) complain(error);
+        complained = true;
       }
     }
     writing = undefined;

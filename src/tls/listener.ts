@@ -74,7 +74,7 @@ export function startListener(options: ListenerOptions): Listener {
   }
   const { unixSocket } = options;
   if (unixSocket) tryOpen(`unix:${unixSocket}`, false, () => unixServer(options, unixSocket));
-  if (opened.length === 0) throw new AppError("invalid_request", `cannot listen anywhere:\n${problems.join("\n")}`);
+  if (opened.length === 0) throw new AppError("conflict", `cannot listen anywhere:\n${problems.join("\n")}`);
 
   return {
     addresses: opened.map(({ server, secure }) =>
@@ -151,6 +151,7 @@ function display(scheme: string, host: string, port: number): string {
 function describeProblem(error: unknown): string {
   const code = error instanceof Error && "code" in error ? String(error.code) : "";
   if (code === "EADDRINUSE") return "the port is in use by another program";
+  if (code === "EADDRNOTAVAIL") return "this machine has no such address; see --host and common.hosts";
   if (code === "EACCES") return "no permission (ports below 1024 need root or CAP_NET_BIND_SERVICE)";
   return error instanceof Error ? error.message : String(error);
 }
