@@ -1,6 +1,7 @@
 import { hostname } from "node:os";
 import { LRUCache } from "lru-cache";
 import type { Access } from "./access/access.ts";
+import type { AudioCache } from "./audio/index.ts";
 import type { CacheOperator } from "./cache/operate.ts";
 import { renderScript } from "./client-script/render.ts";
 import type { Config } from "./config/schema.ts";
@@ -14,8 +15,10 @@ import { createAccessGate } from "./http/plugins/access.ts";
 import { createAnswerHeaders } from "./http/plugins/answer-headers.ts";
 import { accessAdminRoutes } from "./http/routes/access-admin.ts";
 import { accountRoutes } from "./http/routes/accounts.ts";
+import { audioAdminRoutes } from "./http/routes/audio-admin.ts";
 import { authRoutes } from "./http/routes/auth.ts";
 import { cacheAdminRoutes } from "./http/routes/cache-admin.ts";
+import { cacheFileRoutes } from "./http/routes/cache-files.ts";
 import { docsRoutes, openApi } from "./http/routes/docs.ts";
 import { gcspRoutes } from "./http/routes/gcsp.ts";
 import { composeRoutes } from "./http/routes/index.ts";
@@ -28,6 +31,7 @@ import { rootRoutes } from "./http/routes/root.ts";
 import { scriptRoutes } from "./http/routes/script.ts";
 import { traceRoutes } from "./http/routes/traces.ts";
 import { webdavRoutes } from "./http/routes/webdav.ts";
+import { webdavAdminRoutes } from "./http/routes/webdav-admin.ts";
 import { createHandler } from "./http/server.ts";
 import type { Library } from "./library/index.ts";
 import type { HealthReport } from "./ops/health.ts";
@@ -39,6 +43,8 @@ import { qualityOf, type TrackResolver } from "./resolve/track.ts";
 import type { AccountPool } from "./sources/accounts.ts";
 import type { Source } from "./sources/source.ts";
 import type { WebdavSource } from "./webdav/client.ts";
+import type { Mirror } from "./webdav/mirror.ts";
+import type { DavServer } from "./webdav/server.ts";
 
 /** Every feature that answers over HTTP. */
 export interface RouteFeatures {
@@ -56,6 +62,10 @@ export interface RouteFeatures {
   catalog: Catalog;
   library: Library;
   webdav: WebdavSource;
+  mirror: Mirror;
+  audio: AudioCache;
+  dav: DavServer;
+  davPrefix: string;
   operator: CacheOperator;
 }
 
@@ -120,6 +130,9 @@ export function composeHttp(features: RouteFeatures) {
     accountRoutes({ pool: features.pool }),
     cacheAdminRoutes({ operator: features.operator, audit: access.audit, log }),
     libraryAdminRoutes({ library: features.library }),
+    cacheFileRoutes({ audio: features.audio, authorise: () => undefined }),
+    audioAdminRoutes({ audio: features.audio }),
+    webdavAdminRoutes({ webdav: features.webdav, mirror: features.mirror }),
     webdavRoutes({ webdav: features.webdav, authorise: () => undefined }),
     traceRoutes(features.traces),
     musicRoutes(music),
@@ -134,6 +147,16 @@ export function composeHttp(features: RouteFeatures) {
     // With a preferred library the client's own words decide: no path says enough.
     fastLane: (request, path, context) =>
       config().common.local_music.prefer && request.url.includes("?") ? undefined : fastLane(request, path, context),
+    mounts: [
+      {
+        prefix: `${features.davPrefix}/`,
+        async handle(request, context) {
+          if (!config().common.webdav_server.enable) throw new AppError("not_found", "未找到您所请求的资源");
+          const { user = "", role, authorised } = context;
+          return features.dav.handle(request, { name: user, role, authorised });
+        },
+      },
+    ],
     headers: {
       forAnswer: (request, path) => headers().forAnswer(request, path),
       preflight: (request) => headers().preflight(request),
