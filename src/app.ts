@@ -1,4 +1,5 @@
 import type { Database } from "bun:sqlite";
+import { mkdir } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import { Redis } from "ioredis";
 import { type Access, createAccess } from "./access/access.ts";
@@ -313,6 +314,8 @@ export async function openApp(place: AppPlace): Promise<App> {
       library.start();
       webdav.start();
       mirror.start();
+      // A WebDAV client can only write into a folder that is there.
+      if (common.webdav_server.enable) await mkdir(library.uploadFolder, { recursive: true });
       await audio.start();
       createKeepAlive({ pool, log, now: Date.now, random: Math.random }).start(schedule);
       watcher = watchConfig(loaded.file, () => void reload());
