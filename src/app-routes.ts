@@ -178,7 +178,7 @@ function landing(features: RouteFeatures, base: string): string {
     sources: [...features.sources.values()].map((source) => ({
       name: source.name,
       enabled: module[source.id].enable,
-      qualities: [...source.qualities],
+      qualities: common.download_config.quality[source.id],
     })),
   });
 }
