@@ -190,7 +190,10 @@ export async function openApp(place: AppPlace): Promise<App> {
     run,
     cache: createAddressStore(cache),
     nearby: [
-      libraryFinder(library, () => config.common.local_music.prefer),
+      libraryFinder(library, () => ({
+        prefer: config.common.local_music.prefer,
+        allowDowngrade: config.common.allow_downgrade,
+      })),
       audioFinder(audio, keepsAudio),
       webdavFinder(webdav),
     ],
