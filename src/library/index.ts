@@ -97,6 +97,7 @@ export function createLibrary(deps: LibraryDeps): Library {
       await ready;
       return scanLibrary({
         catalogue,
+        database: deps.db.filename === ":memory:" ? "" : deps.db.filename,
         log,
         startWorker: deps.startWorker,
         roots,

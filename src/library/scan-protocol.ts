@@ -12,6 +12,11 @@ export interface ScanOrder {
   coverMaxBytes: number;
   /** Files offered at once; 1 finds the file that a reader dies of. */
   batch: number;
+  /**
+   * File of the index. The worker writes its log back into it now and then, because the `fsync` of that would hold
+   * the main thread up; empty = in memory.
+   */
+  database: string;
 }
 
 /** Which of an offered batch shall be read. */

@@ -1,4 +1,5 @@
 /// <reference lib="webworker" />
+import { Database } from "bun:sqlite";
 import { join } from "node:path";
 import { readTrack } from "./read.ts";
 import type { FromWorker, ReadOrder, ScanOrder, ToWorker } from "./scan-protocol.ts";
@@ -9,8 +10,11 @@ import { codeOf, walk } from "./walk.ts";
 
 const PARALLEL = 8;
 /** Files told at once: what the main thread stores of one message must not hold requests up. */
-const PART = 16;
+const PART = 8;
 const FILE_DEADLINE_MS = 15_000;
+
+/** Files read between two write-backs of the log: SQLite does it by itself at about twice as many. */
+const CHECKPOINT_FILES = 256;
 
 declare const self: Worker;
 
@@ -29,6 +33,16 @@ function post(message: FromWorker): void {
 }
 
 async function scan(order: ScanOrder): Promise<void> {
+  const database = order.database === "" ? undefined : new Database(order.database, { readwrite: true, create: false });
+  try {
+    await offerAll(order, database);
+  } finally {
+    database?.close();
+  }
+}
+
+async function offerAll(order: ScanOrder, database: Database | undefined): Promise<void> {
+  let unwritten = 0;
   const files = walk({
     roots: order.roots,
     extensions: new Set(order.extensions),
@@ -42,8 +56,12 @@ async function scan(order: ScanOrder): Promise<void> {
     const next = await files.next();
     if (!next.done) batch.push(next.value);
     if (batch.length >= order.batch || (next.done && batch.length > 0)) {
-      await offer(order, number++, batch);
+      unwritten += await offer(order, number++, batch);
       batch = [];
+      if (unwritten >= CHECKPOINT_FILES) {
+        writeBack(database);
+        unwritten = 0;
+      }
     }
     if (next.done) {
       post({ type: "done", ...next.value });
@@ -52,8 +70,17 @@ async function scan(order: ScanOrder): Promise<void> {
   }
 }
 
-/** One batch at a time: the main thread's answer is the brake. */
-async function offer(order: ScanOrder, batch: number, files: FileState[]): Promise<void> {
+function writeBack(database: Database | undefined): void {
+  try {
+    // PASSIVE waits for nobody and makes nobody wait.
+    database?.run("PRAGMA wal_checkpoint(PASSIVE)");
+  } catch {
+    // The main thread's own write-back comes later and says what is wrong.
+  }
+}
+
+/** One batch at a time: the main thread's answer is the brake. @returns the number of files read */
+async function offer(order: ScanOrder, batch: number, files: FileState[]): Promise<number> {
   const answered = new Promise<ReadOrder>((resolve) => {
     answer = resolve;
   });
@@ -82,4 +109,5 @@ async function offer(order: ScanOrder, batch: number, files: FileState[]): Promi
   };
   await Promise.all(Array.from({ length: PARALLEL }, work));
   if (wanted.length > 0) tell(true);
+  return wanted.length;
 }

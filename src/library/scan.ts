@@ -25,6 +25,8 @@ export interface ScanProgress {
 
 export interface ScanDeps {
   catalogue: Catalogue;
+  /** File of the index; empty = in memory. */
+  database: string;
   log: Logger;
   startWorker: () => Worker;
   /** Absolute folders, and the names under which the index keeps them. */
@@ -81,6 +83,7 @@ function runWorker(deps: ScanDeps, run: Run, batch: number): Promise<Outcome> {
     maxFiles: deps.maxFiles,
     coverMaxBytes: deps.coverMaxBytes,
     batch,
+    database: deps.database,
   };
   const send = (message: ToWorker) => worker.postMessage(message);
   let files: FileState[] = [];
@@ -217,7 +220,7 @@ function createRun(deps: ScanDeps, started: number): Run {
   return run;
 }
 
-const SLICE = 1000;
+const SLICE = 250;
 
 /** Drops what the walk did not see; a root that could not be listed keeps its rows (an unplugged disk comes back). */
 async function sweep(
