@@ -58,6 +58,7 @@ export interface Chain {
 /** Missed writes kept for one tier. Beyond it the oldest is forgotten: the tier may then serve an older, unexpired value. */
 const MAX_MISSED = 20_000;
 const PROBE_KEY = "probe";
+const REPLAY_BATCH = 32;
 
 /** Tiers in order, each behind breakers: a broken tier is noted once, left out, and probed in the background. */
 export function createChain(options: ChainOptions): Chain {
@@ -152,21 +153,28 @@ export function createChain(options: ChainOptions): Chain {
     replaying.add(link);
     try {
       if (link.missed.size === 0) await timed(link.tier, link.tier.delete(PROBE_KEY));
-      for (const key of [...link.missed.rkeys()]) {
-        const missed = link.missed.peek(key);
-        if (missed === undefined) continue;
-        const { entry } = missed;
-        const live = entry !== undefined && entry.expiresAt > options.now();
-        await timed(link.tier, live ? link.tier.set(key, entry) : link.tier.delete(key));
-        // Unless it was written anew while this was under way.
-        if (link.missed.peek(key) === missed) link.missed.delete(key);
-      }
+      const [first, ...rest] = [...link.missed.rkeys()];
+      if (first !== undefined) await rewrite(link, first);
+      // One success is enough: what is still missed is not read from this tier until it is written.
       link.writes.succeeded();
+      for (let at = 0; at < rest.length; at += REPLAY_BATCH) {
+        await Promise.all(rest.slice(at, at + REPLAY_BATCH).map((key) => rewrite(link, key)));
+      }
     } catch (error) {
       link.writes.failed(error);
     } finally {
       replaying.delete(link);
     }
+  }
+
+  async function rewrite(link: Link, key: string): Promise<void> {
+    const missed = link.missed.peek(key);
+    if (missed === undefined) return;
+    const { entry } = missed;
+    const live = entry !== undefined && entry.expiresAt > options.now();
+    await timed(link.tier, live ? link.tier.set(key, entry) : link.tier.delete(key));
+    // Unless it was written anew while this was under way.
+    if (link.missed.peek(key) === missed) link.missed.delete(key);
   }
 
   return {

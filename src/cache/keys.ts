@@ -55,3 +55,10 @@ export function routeOfKey(key: string): string {
   const [, kind = "", source = ""] = key.split(":", 3);
   return `/${kind}/${source}`;
 }
+
+/** Is the key's route in this list, or below one that is? */
+export function isNeverCached(never: readonly string[], key: string): boolean {
+  if (never.length === 0) return false;
+  const route = routeOfKey(key);
+  return never.some((prefix) => route === prefix || route.startsWith(`${prefix}/`));
+}

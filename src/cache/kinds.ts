@@ -83,6 +83,20 @@ export function kindRules(config: CacheConfig): Record<CacheKind, KindRule> {
   };
 }
 
+/** The table of kinds, made anew when the config was replaced. */
+export function createRules(config: () => CacheConfig): (kind: CacheKind) => KindRule {
+  let made = config();
+  let table = kindRules(made);
+  return (kind) => {
+    const current = config();
+    if (current !== made) {
+      made = current;
+      table = kindRules(made);
+    }
+    return table[kind];
+  };
+}
+
 type Negative = keyof CacheConfig["negative"];
 
 /** Which setting says how long a failure is kept; kinds that are missing here are never kept. */

@@ -1,7 +1,6 @@
-import type { Database } from "bun:sqlite";
-import { isCorrupt, openDatabase, setAside } from "../ops/database.ts";
 import type { Logger } from "../ops/log.ts";
-import { type CacheTable, type Change, openCacheTable, rowId } from "./sqlite-table.ts";
+import { createSqliteFile } from "./sqlite-file.ts";
+import { type CacheTable, type Change, rowId } from "./sqlite-table.ts";
 import type { CacheTier, Drop } from "./tier.ts";
 
 export interface SqliteOptions {
@@ -31,7 +30,6 @@ export interface SqliteTier extends CacheTier {
   deletePrefix(prefix: string): Promise<number>;
 }
 
-const PAGE_BYTES = 4096;
 const SPARE_BYTES = 16 << 20;
 const BATCH = 500;
 const SLICE = 500;
@@ -46,15 +44,18 @@ const TOUCH_MS = 60_000;
 const TOUCH_FLUSH_MS = 5_000;
 const RETRY_MAX_MS = 10_000;
 const DRAIN_MS = 15_000;
-const LOOK_FOR_DROPS_MS = 1_000;
-/** A writer of another process is waited for this long, since waiting stops the event loop. */
-const BUSY_MS = 5;
+const LOOK_MS = 1_000;
 
 /** Entries in one table of SQLite, written in batches off the request path; see `sqlite-table.ts` for the statements. */
 export function createSqliteTier(options: SqliteOptions): SqliteTier {
   const { now, log } = options;
-  let db: Database | undefined;
-  let table: CacheTable | undefined;
+  const file = createSqliteFile({
+    path: options.path,
+    maxFileBytes: options.maxFileBytes ?? options.maxBytes * 2 + SPARE_BYTES,
+    now,
+    log,
+  });
+  const { using } = file;
   let closed = false;
   let waiting = new Map<string, Change>();
   let waitingCharacters = 0;
@@ -63,50 +64,6 @@ export function createSqliteTier(options: SqliteOptions): SqliteTier {
   let due = Number.POSITIVE_INFINITY;
   let failures = 0;
   let fault: Error | undefined;
-
-  /** Opens on first use and again after a failure, so that a locked file at the start costs nothing but itself. */
-  function connect(): CacheTable {
-    if (closed) throw new Error("cache is closed");
-    if (table !== undefined) return table;
-    const opened = openDatabase(options.path, log);
-    try {
-      opened.run(`PRAGMA busy_timeout = ${BUSY_MS}`);
-      opened.run("PRAGMA cache_size = -8000");
-      const maxFileBytes = options.maxFileBytes ?? options.maxBytes * 2 + SPARE_BYTES;
-      opened.run(`PRAGMA max_page_count = ${Math.ceil(maxFileBytes / PAGE_BYTES)}`);
-      table = openCacheTable(opened, now);
-    } catch (error) {
-      opened.close();
-      if (!isCorrupt(error)) throw error;
-      setAside(options.path, error, log);
-      return connect();
-    }
-    db = opened;
-    return table;
-  }
-
-  function disconnect(): void {
-    table = undefined;
-    try {
-      db?.close();
-    } catch {
-      // A broken database may refuse even this; the handle is given up either way.
-    }
-    db = undefined;
-  }
-
-  /** Runs `work`; a corrupt file is set aside and a new one takes its place, with nothing in it. */
-  function using<T>(work: (table: CacheTable) => T, empty: T): T {
-    try {
-      return work(connect());
-    } catch (error) {
-      if (!isCorrupt(error) || options.path === ":memory:") throw error;
-      disconnect();
-      setAside(options.path, error, log);
-      connect();
-      return empty;
-    }
-  }
 
   function schedule(ms: number): void {
     const at = performance.now() + ms;
@@ -167,7 +124,7 @@ export function createSqliteTier(options: SqliteOptions): SqliteTier {
     if (full) {
       // Pages of old entries are used again, so that a disk without room still serves the newest ones.
       try {
-        connect().dropOldest(SLICE);
+        using((open) => open.dropOldest(SLICE), 0);
       } catch {
         // As full as before; the next try comes with the next batch.
       }
@@ -198,20 +155,14 @@ export function createSqliteTier(options: SqliteOptions): SqliteTier {
   }
 
   const look = setInterval(() => {
-    if (options.onForeignDrop === undefined || table === undefined) return;
     try {
-      for (const drop of table.announced()) options.onForeignDrop(drop);
+      const drops = file.news();
+      if (options.onForeignDrop !== undefined) for (const drop of drops) options.onForeignDrop(drop);
     } catch {
       // Seen at the next look.
     }
-  }, LOOK_FOR_DROPS_MS);
+  }, LOOK_MS);
   look.unref();
-
-  try {
-    connect();
-  } catch (error) {
-    log.warn("cache database cannot be opened yet", { path: options.path, error });
-  }
 
   return {
     name: "sqlite",
@@ -245,7 +196,7 @@ export function createSqliteTier(options: SqliteOptions): SqliteTier {
       while (waiting.size > 0 || touched.size > 0) if (!flush()) break;
       clearTimeout(timer);
       closed = true;
-      disconnect();
+      file.close();
     },
 
     async size() {

@@ -5,8 +5,8 @@ import { errorOf } from "./envelope.ts";
 import { createFlights } from "./flight.ts";
 import { createHealer } from "./heal.ts";
 import { createKeeper, type Outcome } from "./keeper.ts";
-import { routeOfKey } from "./keys.ts";
-import { type CacheConfig, type CacheKind, isFault, type KindRule, kindRules } from "./kinds.ts";
+import { isNeverCached } from "./keys.ts";
+import { type CacheConfig, type CacheKind, createRules, isFault } from "./kinds.ts";
 import type { MemoryTier } from "./memory.ts";
 import { type CacheAnswer, type Codec, type Parsed, parseEntry, parseMemory } from "./parsed.ts";
 import type { RemoteFlights } from "./remote.ts";
@@ -96,9 +96,21 @@ export function createStore(deps: StoreDeps): Store {
     return parseMemory(entry, codec);
   }
 
+  /** One look per key at a time, however many ask: they share its end. */
+  const looks = new Map<string, Promise<Parsed<unknown> | undefined>>();
+
   async function find<T>(key: string, codec: Codec<T>): Promise<Parsed<T> | undefined> {
     const near = fromMemory(key, codec);
     if (near !== undefined) return near;
+    const running = looks.get(key);
+    // A key is always read with the same codec.
+    if (running !== undefined) return running as Promise<Parsed<T> | undefined>;
+    const look = lookFarther(key, codec).finally(() => looks.delete(key));
+    looks.set(key, look);
+    return look;
+  }
+
+  async function lookFarther<T>(key: string, codec: Codec<T>): Promise<Parsed<T> | undefined> {
     const found = await chain.get(key);
     if (found === undefined) return undefined;
     const parsed = parseEntry(found.entry, codec, found.tier);
@@ -232,7 +244,7 @@ export function createStore(deps: StoreDeps): Store {
   async function through<T>(request: ThroughRequest<T>): Promise<CacheAnswer<T>> {
     const { kind, key, client } = request;
     const count = counts[kind];
-    if (isNever(deps.config(), key)) return uncached(request);
+    if (isNeverCached(deps.config().never, key)) return uncached(request);
     const found = await look(request);
     if ("serve" in found) return found.serve;
     try {
@@ -268,7 +280,7 @@ export function createStore(deps: StoreDeps): Store {
     evict,
     peek(kind, key, codec, client) {
       const rule = rules(kind);
-      if (rule.sliding || isNever(deps.config(), key)) return undefined;
+      if (rule.sliding || isNeverCached(deps.config().never, key)) return undefined;
       const answer = freshAnswer(fromMemory(key, codec), now());
       if (answer === undefined) return undefined;
       if (rule.heals && client !== undefined && heals(key, codec, answer, client)) {
@@ -293,24 +305,4 @@ export function createStore(deps: StoreDeps): Store {
 
 function freshAnswer<T>(found: Parsed<T> | undefined, time: number): CacheAnswer<T> | undefined {
   return found === undefined || found.failure !== undefined || found.freshUntil <= time ? undefined : found.answer;
-}
-
-function isNever(config: CacheConfig, key: string): boolean {
-  if (config.never.length === 0) return false;
-  const route = routeOfKey(key);
-  return config.never.some((prefix) => route === prefix || route.startsWith(`${prefix}/`));
-}
-
-/** The table of kinds, made anew when the config was replaced. */
-function createRules(config: () => CacheConfig): (kind: CacheKind) => KindRule {
-  let made = config();
-  let table = kindRules(made);
-  return (kind) => {
-    const current = config();
-    if (current !== made) {
-      made = current;
-      table = kindRules(made);
-    }
-    return table[kind];
-  };
 }

@@ -3,9 +3,12 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Subprocess } from "bun";
+import { createAddressStore } from "../../src/cache/adapters.ts";
+import { createCache } from "../../src/cache/index.ts";
 import { createRedisTier } from "../../src/cache/redis.ts";
 import { createRedisClient, type RedisClient } from "../../src/cache/redis-client.ts";
 import { silentLogger } from "../../src/ops/log.ts";
+import { address } from "./open.ts";
 import { freePort, startRedis, until } from "./redis-server.ts";
 import { cacheSettings } from "./settings.ts";
 
@@ -60,6 +63,38 @@ async function works(client: RedisClient): Promise<void> {
   expect(seen.sort()).toEqual([...keys].sort());
   expect(await tier.deletePrefix?.("v1:url:kg:1")).toBe(111);
   expect((await tier.size?.())?.entries).toBe(90);
+}
+
+/** Two caches ask for ten songs at the same time: each song is asked for once. */
+async function sharesFlights(redis: RedisChanges): Promise<void> {
+  const settings = cacheSettings({ adapter: "redis", redis, sqlite: { enable: false } });
+  const caches = [1, 2].map(() => createCache({ config: () => settings, databasePath: ":memory:", log: silentLogger }));
+  const ready = (cache: (typeof caches)[number]) =>
+    cache.chain
+      .link("redis")
+      ?.tier.get("probe")
+      .then(
+        () => true,
+        () => false,
+      );
+  for (const cache of caches) await until(async () => (await ready(cache)) === true, "a connection");
+  let calls = 0;
+  const load = async () => {
+    calls += 1;
+    await Bun.sleep(100);
+    return address("http://a.test/1");
+  };
+  const asked = caches.flatMap((cache) =>
+    Array.from({ length: 10 }, (_, index) =>
+      createAddressStore(cache).through(
+        { source: "kg", songId: `s${index}`, quality: "320k", client: "c", bypass: false },
+        load,
+      ),
+    ),
+  );
+  await Promise.all(asked);
+  expect(calls).toBe(10);
+  for (const cache of caches) await cache.close();
 }
 
 describe("Redis topologies", () => {
@@ -182,7 +217,7 @@ describe("Redis topologies", () => {
     client.disconnect();
   }, 60_000);
 
-  test("a cluster of three masters holds every key, walks all of them, and takes locks and messages", async () => {
+  test("a cluster of three masters holds every key, walks all of them, and shares flights", async () => {
     const ports = [await freePort(), await freePort(), await freePort()];
     for (const port of ports) {
       spawn(
@@ -215,5 +250,6 @@ describe("Redis topologies", () => {
     const sizes = await Promise.all(ports.map((port) => run("redis-cli", "-p", `${port}`, "dbsize")));
     expect(sizes.every((size) => Number.parseInt(size, 10) > 10)).toBe(true);
     client.disconnect();
+    await sharesFlights({ mode: "cluster", nodes: addresses });
   }, 60_000);
 });

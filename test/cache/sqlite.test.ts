@@ -1,6 +1,6 @@
 import { Database } from "bun:sqlite";
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
-import { mkdtemp, readdir, rm, stat } from "node:fs/promises";
+import { mkdtemp, open as openFile, readdir, rm, stat } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import fc from "fast-check";
@@ -258,6 +258,59 @@ describe("a database that is damaged", () => {
     await open().close();
     expect((await readdir(folder)).some((name) => /^cache\.db\.corrupt-\d+$/.test(name))).toBe(true);
     expect(warnings()).toEqual(["database was corrupt and has been set aside"]);
+  });
+});
+
+describe("a database that is damaged while it is open", () => {
+  test.each([
+    { name: "emptied", spoil: () => Bun.write(path, "") },
+    {
+      name: "overwritten with noise",
+      async spoil() {
+        const noise = crypto.getRandomValues(Buffer.alloc(65_536));
+        const file = await openFile(path, "r+");
+        for (let at = 0; at < (await stat(path)).size; at += noise.length) await file.write(noise, 0, noise.length, at);
+        await file.close();
+      },
+    },
+    { name: "deleted", spoil: () => rm(path) },
+    {
+      name: "deleted with its log",
+      async spoil() {
+        for (const suffix of ["", "-wal", "-shm"]) await rm(path + suffix, { force: true });
+      },
+    },
+  ])("$name: nothing wrong is served, and it works again, now and after a new start", async ({ spoil }) => {
+    const tier = open();
+    for (let index = 0; index < 3000; index++)
+      await tier.set(`v1:k${index}`, entry(sealed(`v1:k${index}`, index % 700)));
+    tier.flush();
+    await tier.drain?.();
+    new Database(path).run("PRAGMA wal_checkpoint(TRUNCATE)");
+    await spoil();
+    for (let index = 0; index < 3000; index++) {
+      const key = `v1:k${(index * 7) % 3000}`;
+      const got = await tier.get(key).catch(() => undefined);
+      if (got !== undefined) expect(isWhole(key, got.value)).toBe(true);
+      if (index % 10 === 0) await tier.set(`v1:new${index}`, entry("new")).catch(() => undefined);
+      if (index % 100 === 0) tier.flush();
+    }
+    const written = async () => {
+      await tier.set("mended", entry("yes"));
+      return (
+        tier.flush() &&
+        new Database(path, { create: true }).query("SELECT 1 FROM cache_entries_v1 WHERE key = 'mended'").get() !== null
+      );
+    };
+    await until(() => written().catch(() => false), "the running tier to write again");
+    expect((await tier.get("mended"))?.value).toBe("yes");
+    await tier.close();
+    const again = open();
+    expect((await again.get("mended"))?.value).toBe("yes");
+    await again.set("a", entry("one"));
+    expect(again.flush()).toBe(true);
+    expect((await again.get("a"))?.value).toBe("one");
+    await again.close();
   });
 });
 

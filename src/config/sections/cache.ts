@@ -97,7 +97,7 @@ const redis = group("Redis", "Redis", {
   tls_server_name: key(text(""), "证书上的名称，留空则为 host", "name on the certificate; empty: the host", {
     restart: true,
   }),
-  deadline: key(milliseconds(80, 1), "单次操作的期限（毫秒）", "deadline of one operation (ms)", { restart: true }),
+  deadline: key(milliseconds(100, 1), "单次操作的期限（毫秒）", "deadline of one operation (ms)", { restart: true }),
 });
 
 export const cacheSection = group("缓存", "cache", {
