@@ -91,8 +91,7 @@ function qrImage(text: string): string {
   const code = qrcode(0, "M");
   code.addData(encodeURI(text));
   code.make();
-  const svg = code.createSvgTag({ cellSize: 4, margin: 0, scalable: true });
-  return `<img class="code" src="data:image/svg+xml;base64,${btoa(svg)}" alt="二维码 / QR code" width="132" height="132">`;
+  return `<img class="code" src="${code.createDataURL(4, 0)}" alt="二维码 / QR code" width="132" height="132">`;
 }
 
 function escapeHtml(text: string): string {
