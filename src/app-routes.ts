@@ -1,7 +1,6 @@
 import { hostname } from "node:os";
 import { LRUCache } from "lru-cache";
 import type { Access } from "./access/access.ts";
-import type { AudioCache } from "./audio/index.ts";
 import type { CacheOperator } from "./cache/operate.ts";
 import { renderScript } from "./client-script/render.ts";
 import type { Config } from "./config/schema.ts";
@@ -11,14 +10,14 @@ import { baseUrl } from "./http/base-url.ts";
 import { contextOf } from "./http/context.ts";
 import { createFastLane } from "./http/fast-lane.ts";
 import { landingPage } from "./http/pages/landing.ts";
+import { phoneAddress } from "./http/phone-address.ts";
 import { createAccessGate } from "./http/plugins/access.ts";
 import { createAnswerHeaders } from "./http/plugins/answer-headers.ts";
+import { createHttpsRedirect } from "./http/plugins/https-redirect.ts";
 import { accessAdminRoutes } from "./http/routes/access-admin.ts";
 import { accountRoutes } from "./http/routes/accounts.ts";
-import { audioAdminRoutes } from "./http/routes/audio-admin.ts";
 import { authRoutes } from "./http/routes/auth.ts";
 import { cacheAdminRoutes } from "./http/routes/cache-admin.ts";
-import { cacheFileRoutes } from "./http/routes/cache-files.ts";
 import { docsRoutes, openApi } from "./http/routes/docs.ts";
 import { gcspRoutes } from "./http/routes/gcsp.ts";
 import { composeRoutes } from "./http/routes/index.ts";
@@ -29,9 +28,9 @@ import { opsRoutes } from "./http/routes/ops.ts";
 import { queryRoutes } from "./http/routes/query.ts";
 import { rootRoutes } from "./http/routes/root.ts";
 import { scriptRoutes } from "./http/routes/script.ts";
+import { tlsRoutes } from "./http/routes/tls.ts";
 import { traceRoutes } from "./http/routes/traces.ts";
 import { webdavRoutes } from "./http/routes/webdav.ts";
-import { webdavAdminRoutes } from "./http/routes/webdav-admin.ts";
 import { createHandler } from "./http/server.ts";
 import type { Library } from "./library/index.ts";
 import type { HealthReport } from "./ops/health.ts";
@@ -42,9 +41,8 @@ import type { Catalog } from "./resolve/catalog.ts";
 import { qualityOf, type TrackResolver } from "./resolve/track.ts";
 import type { AccountPool } from "./sources/accounts.ts";
 import type { Source } from "./sources/source.ts";
+import type { Tls } from "./tls/tls.ts";
 import type { WebdavSource } from "./webdav/client.ts";
-import type { Mirror } from "./webdav/mirror.ts";
-import type { DavServer } from "./webdav/server.ts";
 
 /** Every feature that answers over HTTP. */
 export interface RouteFeatures {
@@ -62,24 +60,24 @@ export interface RouteFeatures {
   catalog: Catalog;
   library: Library;
   webdav: WebdavSource;
-  mirror: Mirror;
-  audio: AudioCache;
-  dav: DavServer;
-  davPrefix: string;
   operator: CacheOperator;
+  tls: Tls;
 }
 
 /** Longest id that any platform has, with room. */
 const MAX_ID = 200;
 const MAX_RENDERED = 64;
 /** First path segments that answer with pages of ours. */
-const PAGES = ["", "docs"];
+const PAGES = ["", "docs", "ca"];
+/** Further ones that everyone may see. */
+const OPEN_SEGMENTS = ["ca", "ca.crt"];
 
 /** The whole HTTP surface: rules, routes, headers. */
 export function composeHttp(features: RouteFeatures) {
   const { config, access, sources, track, catalog, log } = features;
   const gate = createAccessGate({
     access,
+    openSegments: OPEN_SEGMENTS,
     gcspPath: () => (config().module.gcsp.enable ? config().module.gcsp.path : undefined),
   });
   const music: MusicDeps = {
@@ -130,10 +128,13 @@ export function composeHttp(features: RouteFeatures) {
     accountRoutes({ pool: features.pool }),
     cacheAdminRoutes({ operator: features.operator, audit: access.audit, log }),
     libraryAdminRoutes({ library: features.library }),
-    cacheFileRoutes({ audio: features.audio, authorise: () => undefined }),
-    audioAdminRoutes({ audio: features.audio }),
-    webdavAdminRoutes({ webdav: features.webdav, mirror: features.mirror }),
     webdavRoutes({ webdav: features.webdav, authorise: () => undefined }),
+    tlsRoutes({
+      tls: features.tls,
+      phoneAddress: (request, forwarded) => phoneAddress(base(request, forwarded)),
+      audit: ({ user = "", peer, id }, action, target) =>
+        access.audit.record({ actor: user, address: peer.address, action, target, requestId: id }),
+    }),
     traceRoutes(features.traces),
     musicRoutes(music),
   ];
@@ -141,22 +142,18 @@ export function composeHttp(features: RouteFeatures) {
     createAnswerHeaders(security.cors, { hsts: common.ssl_info.hsts, pages: PAGES }),
   );
   const fastLane = createFastLane(music);
-  return createHandler({
+  const redirect = createHttpsRedirect({
+    target: () => (config().common.ssl_info.redirect_http ? features.tls.secureTarget() : undefined),
+    publicUrl: () => config().common.public_url,
+    behindHttps: () => config().common.ssl_info.is_https,
+    externalOrigin: (sent, peerAddress) => access.peers.externalOrigin(sent, peerAddress),
+  });
+  const handle = createHandler({
     routes: composeRoutes(groups, log),
     access: gate,
     // With a preferred library the client's own words decide: no path says enough.
     fastLane: (request, path, context) =>
       config().common.local_music.prefer && request.url.includes("?") ? undefined : fastLane(request, path, context),
-    mounts: [
-      {
-        prefix: `${features.davPrefix}/`,
-        async handle(request, context) {
-          if (!config().common.webdav_server.enable) throw new AppError("not_found", "未找到您所请求的资源");
-          const { user = "", role, authorised } = context;
-          return features.dav.handle(request, { name: user, role, authorised });
-        },
-      },
-    ],
     headers: {
       forAnswer: (request, path) => headers().forAnswer(request, path),
       preflight: (request) => headers().preflight(request),
@@ -165,6 +162,7 @@ export function composeHttp(features: RouteFeatures) {
     log,
     debug: () => config().common.debug_mode,
   });
+  return (request: Request, peerAddress: string) => redirect(request, peerAddress) ?? handle(request, peerAddress);
 }
 
 function landing(features: RouteFeatures, base: string): string {
@@ -178,7 +176,7 @@ function landing(features: RouteFeatures, base: string): string {
     sources: [...features.sources.values()].map((source) => ({
       name: source.name,
       enabled: module[source.id].enable,
-      qualities: common.download_config.quality[source.id],
+      qualities: [...source.qualities],
     })),
   });
 }

@@ -1,12 +1,9 @@
 import type { Database } from "bun:sqlite";
-import { mkdir } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import { Redis } from "ioredis";
 import { type Access, createAccess } from "./access/access.ts";
 import { exportMetrics } from "./app-metrics.ts";
 import { composeHttp } from "./app-routes.ts";
-import { type AudioCache, createAudioCache } from "./audio/index.ts";
-import { workerWork } from "./audio/work.ts";
 import { createAddressStore } from "./cache/adapters.ts";
 import { type Cache, createCache } from "./cache/index.ts";
 import { type CacheOperator, createOperator } from "./cache/operate.ts";
@@ -20,14 +17,9 @@ import { createCredentialWriter } from "./config/write-back.ts";
 import { AppError, toAppError } from "./core/errors.ts";
 import { fileFault } from "./core/file-fault.ts";
 import type { SourceId } from "./core/types.ts";
-import { contentTypeOf, serveFile } from "./http/serve-file.ts";
-import { createArtistView } from "./library/artist-view.ts";
 import { createLibrary, type Library } from "./library/index.ts";
 import { createMatcher } from "./library/match.ts";
-import { readAtMost } from "./net/body.ts";
 import { createHttpClient, type HttpClient } from "./net/fetch.ts";
-import { createGuardedClient } from "./net/guard.ts";
-import { createNamedStream, type NamedStream } from "./net/named.ts";
 import { openDataFolder } from "./ops/data-folder.ts";
 import { openDatabase } from "./ops/database.ts";
 import { type HealthCheck, runHealthChecks } from "./ops/health.ts";
@@ -36,7 +28,6 @@ import { createMetrics } from "./ops/metrics.ts";
 import { createSchedule } from "./ops/schedule.ts";
 import { createTraces } from "./ops/trace.ts";
 import { type Catalog, createCatalog } from "./resolve/catalog.ts";
-import { type AudioKeeper, audioFinder, createAudioKeeper } from "./resolve/keep-audio.ts";
 import { musicInfoOf } from "./resolve/music-info.ts";
 import { libraryFinder, webdavFinder } from "./resolve/nearby.ts";
 import { createCatalogCache } from "./resolve/stored.ts";
@@ -48,9 +39,8 @@ import { createSources } from "./sources/index.ts";
 import { createKeepAlive } from "./sources/keep-alive.ts";
 import type { Source } from "./sources/source.ts";
 import { type Listener, startListener } from "./tls/listener.ts";
+import { createTls, type Tls } from "./tls/tls.ts";
 import { createWebdavSource, type WebdavSource } from "./webdav/client.ts";
-import { createMirror } from "./webdav/mirror.ts";
-import { createDavServer } from "./webdav/server.ts";
 
 /** The composed application. Commands use its features without opening a port. */
 export interface App {
@@ -65,10 +55,8 @@ export interface App {
   readonly track: TrackResolver;
   readonly library: Library;
   readonly webdav: WebdavSource;
-  readonly audio: AudioCache;
-  /** What the platforms know of a song, as tags for a file. */
-  tagsOf: AudioKeeper["tagsOf"];
   readonly operator: CacheOperator;
+  readonly tls: Tls;
   /** Shown once on the first start, while there is no admin yet. */
   readonly setupToken: string | undefined;
   /** "?key=…" when `/script` wants a key. */
@@ -86,16 +74,8 @@ export interface AppPlace {
   defaultText: string;
   environment: Record<string, string | undefined>;
   /** Addresses of the workers, made by the entry file: compiled, they are known only there. */
-  workers: { libraryScan: string; audioTag: string };
+  workers: { libraryScan: string };
 }
-
-/** For audio and covers: a whole file at most. */
-const NAMED_DEADLINE_MS = 15 * 60_000;
-const MAX_NAMED_BYTES = 2 << 30;
-const MAX_PICTURE_BYTES = 16 << 20;
-const PICTURE_DEADLINE_MS = 15_000;
-const DAV_PREFIX = "/dav";
-const ARTIST_VIEW_MS = 60_000;
 
 /** Seconds without traffic after which a connection is closed. */
 const IDLE_SECONDS = 60;
@@ -163,41 +143,13 @@ export async function openApp(place: AppPlace): Promise<App> {
   const enabled = (source: SourceId) => config.module[source].enable;
   const totalDeadlineMs = () => config.common.upstream.total_deadline * 1000;
   const { run } = pool;
-  const guard = createGuardedClient({
-    deadlineMs: NAMED_DEADLINE_MS,
-    maxBytes: MAX_NAMED_BYTES,
-    maxRedirects: 5,
-    allowPrivate: config.common.external_scripts.allow_private,
-    dns: config.common.external_scripts.dns,
-  });
-  const named = createNamedStream({ guard, gateway: config.common.upstream_gateway, maxBytes: MAX_NAMED_BYTES });
-  const mirror = createMirror({ db, log, config: config.common.webdav_cache, webdav });
-  const audio = createAudioCache({
-    dataDir,
-    config: () => config.common.remote_cache,
-    db,
-    log,
-    now: Date.now,
-    fetchStream: named,
-    work: workerWork(place.workers.audioTag),
-    onStored: (file) => void mirror.add(file.path),
-  });
-  const keepsAudio = () => config.common.remote_cache.enable;
   const catalog = createCatalog({ sources, enabled, run, cache: createCatalogCache(cache), totalDeadlineMs });
   const track = createTrackResolver({
     sources,
     enabled,
     run,
     cache: createAddressStore(cache),
-    nearby: [
-      libraryFinder(library, () => ({
-        prefer: config.common.local_music.prefer,
-        allowDowngrade: config.common.allow_downgrade,
-      })),
-      audioFinder(audio, keepsAudio),
-      webdavFinder(webdav),
-    ],
-    resolved: (request, address) => keeper.keep(request, address),
+    nearby: [libraryFinder(library, () => config.common.local_music.prefer), webdavFinder(webdav)],
     songOf: async (source, songId, _info, ask) => (await catalog.info(source, songId, { bypass: false, ...ask })).value,
     musicInfoOf,
     allowDowngrade: () => config.common.allow_downgrade,
@@ -205,32 +157,20 @@ export async function openApp(place: AppPlace): Promise<App> {
     log,
   });
 
-  const keeper = createAudioKeeper({ audio, catalog, enabled: keepsAudio, log, picture: pictureReader(named) });
-  const dav = createDavServer({
-    db,
-    log,
-    config: config.common.webdav_server,
-    prefix: DAV_PREFIX,
-    mounts: [
-      { name: "Upload", path: library.uploadFolder, writable: true },
-      { name: "Cache", path: audio.folder, writable: false },
-      ...library.folders.map((path, index) => ({
-        name: index === 0 ? "Library" : `Library ${index + 1}`,
-        path,
-        writable: false,
-      })),
-    ],
-    views: [{ name: "Artists", ...createArtistView(library, { keepMs: ARTIST_VIEW_MS }) }],
-    serveFile,
-    contentTypeOf,
-    changed: () => void library.scan().catch((error: unknown) => log.warn("scan after an upload failed", { error })),
-  });
   exportMetrics(metrics, { cache, pool, library, webdav, access });
   const operator = createOperator({
     cache,
     config: () => config.common.cache,
     warm: createWarmer(warmDeps({ catalog, track, gapMs: () => config.common.cache.warm_gap })),
     log,
+  });
+  const tls = createTls({
+    settings: () => config.common.ssl_info,
+    dataDir,
+    log,
+    metrics,
+    now: Date.now,
+    random: Math.random,
   });
   const checks: HealthCheck[] = [
     { name: "database", required: true, check: () => db.query("SELECT 1").get() !== null || "no answer" },
@@ -242,6 +182,7 @@ export async function openApp(place: AppPlace): Promise<App> {
       }),
     ),
     { name: "library", required: false, check: () => library.status().lastError ?? true },
+    { name: "certificate", required: false, check: tls.health },
   ];
   const handle = composeHttp({
     version: place.version,
@@ -258,11 +199,8 @@ export async function openApp(place: AppPlace): Promise<App> {
     catalog,
     library,
     webdav,
-    mirror,
-    audio,
-    dav,
-    davPrefix: DAV_PREFIX,
     operator,
+    tls,
   });
   let listener: Listener | undefined;
   let watcher: { close(): void } | undefined;
@@ -277,6 +215,7 @@ export async function openApp(place: AppPlace): Promise<App> {
       access.configure(accessConfig(next));
       pool.configure(next.module, next.common.cookiepool);
       log.setLevel(next.common.debug_mode ? "debug" : "info");
+      void tls.refresh();
       const later = changes.filter((change) => change.restart).map((change) => change.path);
       log.info("config changed", { keys: changes.map((change) => change.path), afterRestart: later });
     } catch (error) {
@@ -296,17 +235,17 @@ export async function openApp(place: AppPlace): Promise<App> {
     track,
     library,
     webdav,
-    audio,
-    tagsOf: keeper.tagsOf,
     operator,
+    tls,
     setupToken: access.admin.setupToken(),
     scriptQuery: () =>
       config.security.key.enable ? `?key=${encodeURIComponent(config.security.key.values[0] ?? "")}` : "",
     async start() {
       const { common } = config;
-      listener = startListener({
+      listener = await startListener({
         hosts: common.hosts,
         ports: common.ports,
+        tls: await tls.prepare(),
         unixSocket: common.unix_socket,
         handle: (request, connection) => handle(request, connection.local ? "unix" : connection.address),
         idleSeconds: IDLE_SECONDS,
@@ -314,12 +253,9 @@ export async function openApp(place: AppPlace): Promise<App> {
         log,
       });
       if (loaded.created) log.info("wrote the default config", { file: loaded.file });
+      tls.start(listener, schedule);
       library.start();
       webdav.start();
-      mirror.start();
-      // A WebDAV client can only write into a folder that is there.
-      if (common.webdav_server.enable) await mkdir(library.uploadFolder, { recursive: true });
-      await audio.start();
       createKeepAlive({ pool, log, now: Date.now, random: Math.random }).start(schedule);
       watcher = watchConfig(loaded.file, () => void reload());
       return listener.addresses;
@@ -328,8 +264,6 @@ export async function openApp(place: AppPlace): Promise<App> {
       watcher?.close();
       await listener?.stop(config.common.shutdown_deadline * 1000);
       await schedule.stop();
-      await audio.close();
-      await mirror.close();
       await webdav.close();
       await library.close();
       await access.close();
@@ -386,17 +320,4 @@ function redisForAccess(config: Config, log: Logger): Redis | undefined {
   client.disconnect();
   log.warn("rate_limit.shared does not work with a Redis cluster, counting alone");
   return undefined;
-}
-
-/** Covers as bytes; one that cannot be had in time is left out. */
-function pictureReader(named: NamedStream): (url: string) => Promise<Uint8Array | undefined> {
-  return async (url) => {
-    try {
-      const reply = await named(url, { headers: {}, signal: AbortSignal.timeout(PICTURE_DEADLINE_MS) });
-      if (reply.status !== 200 || reply.body === null) return undefined;
-      return await readAtMost(reply.body, MAX_PICTURE_BYTES);
-    } catch {
-      return undefined;
-    }
-  };
 }

@@ -2,9 +2,9 @@ import defaultText from "../config/default.yml" with { type: "text" };
 import { version } from "../package.json";
 import { openApp } from "./app.ts";
 import { accountCommands } from "./cli/account.ts";
-import { audioCommands } from "./cli/audio.ts";
 import { banCommands } from "./cli/ban.ts";
 import { cacheCommands } from "./cli/cache.ts";
+import { certCommands } from "./cli/cert.ts";
 import { clientScriptCommand } from "./cli/client-script.ts";
 import type { CommandContext } from "./cli/command.ts";
 import { configCommands } from "./cli/config.ts";
@@ -13,15 +13,11 @@ import { keyCommands } from "./cli/key.ts";
 import { libraryCommands } from "./cli/library.ts";
 import { serveCommand } from "./cli/serve.ts";
 import { sourceCommands } from "./cli/source.ts";
-import { tagCommands } from "./cli/tag.ts";
 import { userCommands } from "./cli/user.ts";
 import { versionCommand } from "./cli/version.ts";
 
 const environment = { ...process.env };
-const workers = {
-  libraryScan: new URL("./library/scan-worker.ts", import.meta.url).href,
-  audioTag: new URL("./audio/tag-worker.ts", import.meta.url).href,
-};
+const workers = { libraryScan: new URL("./library/scan-worker.ts", import.meta.url).href };
 
 const access = async (context: CommandContext) => (await context.app()).access;
 const commands = [
@@ -31,19 +27,8 @@ const commands = [
   ...sourceCommands((context) => context.app()),
   ...accountCommands(async (context) => (await context.app()).pool),
   ...cacheCommands(async (context) => (await context.app()).operator),
-  ...audioCommands(
-    async (context) => {
-      const { audio } = await context.app();
-      await audio.open();
-      return audio;
-    },
-    async (context) => {
-      const { tagsOf } = await context.app();
-      return (file) => tagsOf(file.source, file.songId);
-    },
-  ),
-  ...tagCommands,
   ...libraryCommands(async (context) => (await context.app()).library),
+  ...certCommands((context) => context.app()),
   ...banCommands(access),
   ...keyCommands(access),
   ...userCommands(access),

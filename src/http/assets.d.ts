@@ -7,10 +7,6 @@ declare module "swagger-ui-dist/swagger-ui-bundle.js" {
   const path: string;
   export default path;
 }
-declare module "*.svg" {
-  const text: string;
-  export default text;
-}
 declare module "*.css" {
   const text: string;
   export default text;

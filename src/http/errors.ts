@@ -57,12 +57,9 @@ export class FieldsError extends AppError {
 
 export type Dialect = "path" | "query" | "api";
 
-/**
- * Which form answers on this path have. A bare `/url`, `/info` or `/lyric` is the newer, query-style generation.
- * WebDAV clients go by the status alone, and need 401 where the path style says 403.
- */
+/** Which form answers on this path have. A bare `/url`, `/info` or `/lyric` is the newer, query-style generation. */
 export function dialectOf(path: string): Dialect {
-  if (path.startsWith("/api/") || path === "/dav" || path.startsWith("/dav/")) return "api";
+  if (path.startsWith("/api/")) return "api";
   return path === "/url" || path === "/info" || path === "/lyric" ? "query" : "path";
 }
 

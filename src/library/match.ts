@@ -49,16 +49,17 @@ export interface MatcherOptions {
   extensions: ReadonlySet<string>;
 }
 
-/** A candidate with what its names say; made anew for each question, because 50,000 of them would fill the memory. */
 interface Entry {
   id: number;
   path: string;
+  /** Folded folder names, nearest first. */
   identities: Identity[];
   tagged: boolean;
   stemLetters: string;
   album: string;
   durationSeconds: number | undefined;
   rank: number;
+  keys: string[];
 }
 
 const SCORE = { name: 1, songmid: 1, folded: 0.98, stem: 0.9, loose: 0.88, part: 0.8, typo: 0.82 } as const;
@@ -74,90 +75,65 @@ const MAX_CANDIDATES = 200;
  * @see test/library/match.test.ts, the table of cases
  */
 export function createMatcher(options: MatcherOptions): Matcher {
-  const known = new Map<number, { candidate: Candidate; keys: number[] }>();
-  const ids = new Map<number, number | number[]>();
+  const entries = new Map<number, Entry>();
+  const keys = new Map<string, number | number[]>();
 
-  function link(key: number, id: number): void {
-    const found = ids.get(key);
-    if (found === undefined) ids.set(key, id);
-    else if (typeof found === "number") ids.set(key, [found, id]);
+  function idsOf(key: string): readonly number[] {
+    const found = keys.get(key);
+    if (found === undefined) return [];
+    return typeof found === "number" ? [found] : found;
+  }
+
+  function link(key: string, id: number): void {
+    const found = keys.get(key);
+    if (found === undefined) keys.set(key, id);
+    else if (typeof found === "number") keys.set(key, [found, id]);
     else found.push(id);
   }
 
-  function unlink(key: number, id: number): void {
-    const found = ids.get(key);
-    if (found === id) ids.delete(key);
+  function unlink(key: string, id: number): void {
+    const found = keys.get(key);
+    if (found === id) keys.delete(key);
     else if (Array.isArray(found)) {
       const at = found.indexOf(id);
       if (at >= 0) found.splice(at, 1);
-      if (found.length === 0) ids.delete(key);
+      if (found.length === 0) keys.delete(key);
     }
   }
 
   const at = (key: string): Entry[] => {
-    const found = ids.get(hashOf(key));
-    if (found === undefined) return [];
-    const list = typeof found === "number" ? [found] : found;
-    if (list.length > MAX_CANDIDATES) return [];
-    return list.flatMap((id) => {
-      const one = known.get(id);
-      return one === undefined ? [] : [made(one.candidate)];
-    });
+    const ids = idsOf(key);
+    if (ids.length > MAX_CANDIDATES) return [];
+    return ids.map((id) => entries.get(id)).filter((entry) => entry !== undefined);
   };
-
-  /** The same entry object for one question, so that sets of entries work. */
-  let question = new Map<number, Entry>();
-  function made(candidate: Candidate): Entry {
-    let entry = question.get(candidate.id);
-    if (entry === undefined) {
-      entry = makeEntry(candidate, options.extensions).entry;
-      question.set(candidate.id, entry);
-    }
-    return entry;
-  }
 
   const matcher: Matcher = {
     get size() {
-      return known.size;
+      return entries.size;
     },
     put(candidate) {
       matcher.remove(candidate.id);
-      const keys = makeEntry(candidate, options.extensions).keys.map(hashOf);
-      known.set(candidate.id, { candidate: slim(candidate), keys });
-      for (const key of keys) link(key, candidate.id);
+      const entry = makeEntry(candidate, options.extensions);
+      entries.set(entry.id, entry);
+      for (const key of entry.keys) link(key, entry.id);
     },
     remove(id) {
-      const one = known.get(id);
-      if (one === undefined) return;
-      for (const key of one.keys) unlink(key, id);
-      known.delete(id);
+      const entry = entries.get(id);
+      if (entry === undefined) return;
+      for (const key of entry.keys) unlink(key, id);
+      entries.delete(id);
     },
     find(query) {
-      question = new Map();
-      try {
-        for (const match of search(query, at, options)) {
-          if (match.score >= options.threshold) return match;
-        }
-        return undefined;
-      } finally {
-        question = new Map();
+      for (const match of search(query, at, options)) {
+        if (match.score >= options.threshold) return match;
       }
+      return undefined;
     },
   };
   return matcher;
 }
 
-/** 53 bits of a key: of a million keys, two alike are a matter of 1 in 18,000, and a wrong song takes more than that. */
-function hashOf(key: string): number {
-  const high = Bun.hash.murmur32v3(key, 1);
-  return high * 2 ** 21 + (Bun.hash.murmur32v3(key, 2) >>> 11);
-}
-
-function slim({ id, path, title, artists, album, durationSeconds, bitrate, lossless }: Candidate): Candidate {
-  return { id, path, title, artists, album, durationSeconds, bitrate, lossless };
-}
-
-function makeEntry(candidate: Candidate, extensions: ReadonlySet<string>): { entry: Entry; keys: string[] } {
+function makeEntry(candidate: Candidate, extensions: ReadonlySet<string>): Entry {
   const forms = nameForms(lastSegment(candidate.path), extensions);
   const tagged = candidate.title.trim() !== "";
   const known = tagged && candidate.artists.length > 0;
@@ -178,7 +154,7 @@ function makeEntry(candidate: Candidate, extensions: ReadonlySet<string>): { ent
     keys.add(`t:${title.key}`);
     if (known) for (const artist of artists) keys.add(`a:${artist}`);
   }
-  const entry: Entry = {
+  return {
     id: candidate.id,
     path: candidate.path,
     identities,
@@ -187,8 +163,8 @@ function makeEntry(candidate: Candidate, extensions: ReadonlySet<string>): { ent
     album: fold(candidate.album),
     durationSeconds: candidate.durationSeconds,
     rank: (candidate.lossless ? 100_000 : 0) + (candidate.bitrate ?? 0),
+    keys: [...keys],
   };
-  return { entry, keys: [...keys] };
 }
 
 type Lookup = (key: string) => Entry[];

@@ -141,7 +141,7 @@ interface Run {
 
 function createRun(deps: ScanDeps, started: number): Run {
   const { catalogue } = deps;
-  const seen = { ids: new Set<number>(), bad: new Set<string>() };
+  const seen = new Set<string>();
   const problems: ScanSummary["problems"] = [];
   const counts = { added: 0, changed: 0, unchanged: 0, removed: 0, bad: 0 };
   const nameOf = (root: number) => deps.roots[root]?.name ?? "";
@@ -157,14 +157,12 @@ function createRun(deps: ScanDeps, started: number): Run {
       const wanted: number[] = [];
       for (const [at, file] of files.entries()) {
         const root = nameOf(file.root);
+        seen.add(keyOf(root, file.path));
         const known = catalogue.at(root, file.path);
-        if (known !== undefined) seen.ids.add(known.id);
         const bad = known === undefined ? catalogue.badAt(root, file.path) : undefined;
         if (known !== undefined && isSame(known, file) && known.side === file.side) counts.unchanged++;
-        else if (bad !== undefined && isSame(bad, file)) {
-          seen.bad.add(keyOf(root, file.path));
-          counts.bad++;
-        } else wanted.push(at);
+        else if (bad !== undefined && isSame(bad, file)) counts.bad++;
+        else wanted.push(at);
       }
       if (wanted.length === 0) progress();
       return wanted;
@@ -179,9 +177,7 @@ function createRun(deps: ScanDeps, started: number): Run {
           if (catalogue.at(root, file.path) === undefined) counts.added++;
           else counts.changed++;
           catalogue.removeBad(root, file.path);
-          const id = catalogue.put({ ...file, root, data });
-          seen.ids.add(id);
-          stored.push(id);
+          stored.push(catalogue.put({ ...file, root, data }));
         }
         for (const { at, reason } of message.bad) {
           const file = files[at];
@@ -204,7 +200,6 @@ function createRun(deps: ScanDeps, started: number): Run {
         catalogue.remove([known.id]);
         deps.onRemoved(known.id);
       }
-      seen.bad.add(keyOf(root, file.path));
       catalogue.putBad({ root, path: file.path, size: file.size, mtime: file.mtime, reason });
       counts.bad++;
     },
@@ -222,7 +217,7 @@ const SLICE = 1000;
 /** Drops what the walk did not see; a root that could not be listed keeps its rows (an unplugged disk comes back). */
 async function sweep(
   deps: ScanDeps,
-  seen: { ids: ReadonlySet<number>; bad: ReadonlySet<string> },
+  seen: Set<string>,
   keyOf: (root: string, path: string) => string,
   unreadable: Set<number>,
 ): Promise<number> {
@@ -232,7 +227,7 @@ async function sweep(
     if (unreadable.has(at)) continue;
     for (let after = 0; ; ) {
       const rows = catalogue.paths(name, after, SLICE);
-      const gone = rows.filter((row) => !seen.ids.has(row.id)).map((row) => row.id);
+      const gone = rows.filter((row) => !seen.has(keyOf(name, row.path))).map((row) => row.id);
       catalogue.transaction(() => catalogue.remove(gone));
       for (const id of gone) deps.onRemoved(id);
       removed += gone.length;
@@ -243,7 +238,7 @@ async function sweep(
       await Bun.sleep(0);
     }
     for (const path of catalogue.badPaths(name)) {
-      if (!seen.bad.has(keyOf(name, path))) catalogue.removeBad(name, path);
+      if (!seen.has(keyOf(name, path))) catalogue.removeBad(name, path);
     }
   }
   return removed;

@@ -143,7 +143,7 @@ export function tcpSender(host: string, port: number, deadlineMs = 10_000): Prob
         else if (Number.isNaN(status)) reject(new Error("closed without an answer"));
         else resolve({ status, body: text.slice(text.indexOf("\r\n\r\n") + 4) });
       };
-      const socket = connect(port, host, () => socket.write(serialise(request)));
+      const socket = connect(port, host, () => socket.end(serialise(request)));
       socket.setEncoding("latin1");
       socket.on("data", (chunk) => {
         received += chunk;

@@ -25,8 +25,6 @@ export interface Rig {
   /** A second cache over the same folder and database, as after a restart. */
   reopen(options?: { keepDatabase?: boolean }): Promise<AudioCache>;
   close(): Promise<void>;
-  /** For a look at what another process has left. */
-  closeKeepingFiles(): Promise<void>;
 }
 
 export const audioConfig = (changes: object = {}): AudioConfig =>
@@ -91,10 +89,6 @@ export async function startRig(changes: object = {}, options: { dir?: string; wo
       await shut();
       if (!keepDatabase) for (const suffix of ["", "-wal", "-shm"]) await rm(path + suffix, { force: true });
       return make(path);
-    },
-    async closeKeepingFiles() {
-      await shut();
-      await origin.stop();
     },
     async close() {
       await shut();

@@ -54,7 +54,7 @@ const Verdict = t.Object({
 export function audioAdminRoutes({ audio }: AudioAdminDeps) {
   return new Elysia({ name: "routes/audio-admin", prefix: "/api/v1/audio" })
     .get(
-      "",
+      "/",
       ({ request, query: { page = 1, pageSize = 50, q, source, state, sort = "played" } }) => {
         requireRole(request, "viewer");
         const wanted = q?.toLowerCase();

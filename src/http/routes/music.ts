@@ -97,7 +97,7 @@ export function musicRoutes(deps: MusicDeps) {
         const { ask, context, id } = asked(request, params.source);
         return ok(mvForm(told(context, await deps.catalog.mv(id, params.mvId, ask))));
       },
-      { detail: { summary: "MV 信息 / music video", ...answersDetail() } },
+      { detail: { summary: "MV", ...answersDetail() } },
     )
     .get(
       "/playlist/:source/*",
