@@ -82,7 +82,9 @@ export function canonicalHost(host: string): string {
   const bare = host.replace(/^\[|\]$/g, "").toLowerCase();
   const bytes = bare.includes(":") ? parseAddress(bare) : undefined;
   if (bytes === undefined) return bare;
-  const groups = Array.from({ length: 8 }, (_, i) => (((bytes[2 * i] ?? 0) << 8) | (bytes[2 * i + 1] ?? 0)).toString(16));
+  const groups = Array.from({ length: 8 }, (_, i) =>
+    (((bytes[2 * i] ?? 0) << 8) | (bytes[2 * i + 1] ?? 0)).toString(16),
+  );
   return URL.parse(`http://[${groups.join(":")}]/`)?.hostname.slice(1, -1) ?? bare;
 }
 

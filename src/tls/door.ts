@@ -49,7 +49,9 @@ export interface SecureDoorOptions {
 
 export function openPlain(options: DoorOptions, host: string, port: number): Door {
   const { settings, drain } = common(options, { secure: false, local: false });
-  return { server: Bun.serve({ ...settings, ...address(options, host, port) }), secure: false, drain };
+  // `development: false` alone implies reusePort: a second server on the port would get half of our connections.
+  const server = Bun.serve({ ...settings, ...address(options, host, port), reusePort: false });
+  return { server, secure: false, drain };
 }
 
 /** @throws what `Bun.serve` throws; EADDRINUSE also when the other program would share the port */
