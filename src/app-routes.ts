@@ -11,8 +11,10 @@ import { baseUrl } from "./http/base-url.ts";
 import { contextOf } from "./http/context.ts";
 import { createFastLane } from "./http/fast-lane.ts";
 import { landingPage } from "./http/pages/landing.ts";
+import { phoneAddress } from "./http/phone-address.ts";
 import { createAccessGate } from "./http/plugins/access.ts";
 import { createAnswerHeaders } from "./http/plugins/answer-headers.ts";
+import { createHttpsRedirect } from "./http/plugins/https-redirect.ts";
 import { accessAdminRoutes } from "./http/routes/access-admin.ts";
 import { accountRoutes } from "./http/routes/accounts.ts";
 import { audioAdminRoutes } from "./http/routes/audio-admin.ts";
@@ -29,6 +31,7 @@ import { opsRoutes } from "./http/routes/ops.ts";
 import { queryRoutes } from "./http/routes/query.ts";
 import { rootRoutes } from "./http/routes/root.ts";
 import { scriptRoutes } from "./http/routes/script.ts";
+import { tlsRoutes } from "./http/routes/tls.ts";
 import { traceRoutes } from "./http/routes/traces.ts";
 import { webdavRoutes } from "./http/routes/webdav.ts";
 import { webdavAdminRoutes } from "./http/routes/webdav-admin.ts";
@@ -42,6 +45,7 @@ import type { Catalog } from "./resolve/catalog.ts";
 import { qualityOf, type TrackResolver } from "./resolve/track.ts";
 import type { AccountPool } from "./sources/accounts.ts";
 import type { Source } from "./sources/source.ts";
+import type { Tls } from "./tls/tls.ts";
 import type { WebdavSource } from "./webdav/client.ts";
 import type { Mirror } from "./webdav/mirror.ts";
 import type { DavServer } from "./webdav/server.ts";
@@ -66,6 +70,7 @@ export interface RouteFeatures {
   audio: AudioCache;
   dav: DavServer;
   davPrefix: string;
+  tls: Tls;
   operator: CacheOperator;
 }
 
@@ -73,13 +78,16 @@ export interface RouteFeatures {
 const MAX_ID = 200;
 const MAX_RENDERED = 64;
 /** First path segments that answer with pages of ours. */
-const PAGES = ["", "docs"];
+const PAGES = ["", "docs", "ca"];
+/** Further ones that everyone may see. */
+const OPEN_SEGMENTS = ["ca", "ca.crt"];
 
 /** The whole HTTP surface: rules, routes, headers. */
 export function composeHttp(features: RouteFeatures) {
   const { config, access, sources, track, catalog, log } = features;
   const gate = createAccessGate({
     access,
+    openSegments: OPEN_SEGMENTS,
     gcspPath: () => (config().module.gcsp.enable ? config().module.gcsp.path : undefined),
   });
   const music: MusicDeps = {
@@ -130,6 +138,12 @@ export function composeHttp(features: RouteFeatures) {
     accountRoutes({ pool: features.pool }),
     cacheAdminRoutes({ operator: features.operator, audit: access.audit, log }),
     libraryAdminRoutes({ library: features.library }),
+    tlsRoutes({
+      tls: features.tls,
+      phoneAddress: (request, viaProxy) => phoneAddress(base(request, viaProxy)),
+      audit: ({ user = "", peer, id }, action, target) =>
+        access.audit.record({ actor: user, address: peer.address, action, target, requestId: id }),
+    }),
     cacheFileRoutes({ audio: features.audio, authorise: () => undefined }),
     audioAdminRoutes({ audio: features.audio }),
     webdavAdminRoutes({ webdav: features.webdav, mirror: features.mirror }),
@@ -141,7 +155,13 @@ export function composeHttp(features: RouteFeatures) {
     createAnswerHeaders(security.cors, { hsts: common.ssl_info.hsts, pages: PAGES }),
   );
   const fastLane = createFastLane(music);
-  return createHandler({
+  const redirect = createHttpsRedirect({
+    target: () => (config().common.ssl_info.redirect_http ? features.tls.secureTarget() : undefined),
+    publicUrl: () => config().common.public_url,
+    behindHttps: () => config().common.ssl_info.is_https,
+    externalOrigin: (sent, peerAddress) => access.peers.externalOrigin(sent, peerAddress),
+  });
+  const handle = createHandler({
     routes: composeRoutes(groups, log),
     access: gate,
     // With a preferred library the client's own words decide: no path says enough.
@@ -165,6 +185,7 @@ export function composeHttp(features: RouteFeatures) {
     log,
     debug: () => config().common.debug_mode,
   });
+  return (request: Request, peerAddress: string) => redirect(request, peerAddress) ?? handle(request, peerAddress);
 }
 
 function landing(features: RouteFeatures, base: string): string {

@@ -48,6 +48,7 @@ import { createSources } from "./sources/index.ts";
 import { createKeepAlive } from "./sources/keep-alive.ts";
 import type { Source } from "./sources/source.ts";
 import { type Listener, startListener } from "./tls/listener.ts";
+import { createTls, type Tls } from "./tls/tls.ts";
 import { createWebdavSource, type WebdavSource } from "./webdav/client.ts";
 import { createMirror } from "./webdav/mirror.ts";
 import { createDavServer } from "./webdav/server.ts";
@@ -68,6 +69,7 @@ export interface App {
   readonly audio: AudioCache;
   /** What the platforms know of a song, as tags for a file. */
   tagsOf: AudioKeeper["tagsOf"];
+  readonly tls: Tls;
   readonly operator: CacheOperator;
   /** Shown once on the first start, while there is no admin yet. */
   readonly setupToken: string | undefined;
@@ -232,6 +234,14 @@ export async function openApp(place: AppPlace): Promise<App> {
     warm: createWarmer(warmDeps({ catalog, track, gapMs: () => config.common.cache.warm_gap })),
     log,
   });
+  const tls = createTls({
+    settings: () => config.common.ssl_info,
+    dataDir,
+    log,
+    metrics,
+    now: Date.now,
+    random: Math.random,
+  });
   const checks: HealthCheck[] = [
     { name: "database", required: true, check: () => db.query("SELECT 1").get() !== null || "no answer" },
     ...cache.stats().tiers.map(
@@ -241,6 +251,7 @@ export async function openApp(place: AppPlace): Promise<App> {
         check: () => cache.stats().tiers.find((tier) => tier.name === name)?.state === "up" || "down",
       }),
     ),
+    { name: "certificate", required: false, check: tls.health },
     { name: "library", required: false, check: () => library.status().lastError ?? true },
   ];
   const handle = composeHttp({
@@ -262,6 +273,7 @@ export async function openApp(place: AppPlace): Promise<App> {
     audio,
     dav,
     davPrefix: DAV_PREFIX,
+    tls,
     operator,
   });
   let listener: Listener | undefined;
@@ -276,6 +288,7 @@ export async function openApp(place: AppPlace): Promise<App> {
       config = next;
       access.configure(accessConfig(next));
       pool.configure(next.module, next.common.cookiepool);
+      void tls.refresh();
       log.setLevel(next.common.debug_mode ? "debug" : "info");
       const later = changes.filter((change) => change.restart).map((change) => change.path);
       log.info("config changed", { keys: changes.map((change) => change.path), afterRestart: later });
@@ -299,14 +312,16 @@ export async function openApp(place: AppPlace): Promise<App> {
     audio,
     tagsOf: keeper.tagsOf,
     operator,
+    tls,
     setupToken: access.admin.setupToken(),
     scriptQuery: () =>
       config.security.key.enable ? `?key=${encodeURIComponent(config.security.key.values[0] ?? "")}` : "",
     async start() {
       const { common } = config;
-      listener = startListener({
+      listener = await startListener({
         hosts: common.hosts,
         ports: common.ports,
+        tls: await tls.prepare(),
         unixSocket: common.unix_socket,
         handle: (request, connection) => handle(request, connection.local ? "unix" : connection.address),
         idleSeconds: IDLE_SECONDS,
@@ -314,6 +329,7 @@ export async function openApp(place: AppPlace): Promise<App> {
         log,
       });
       if (loaded.created) log.info("wrote the default config", { file: loaded.file });
+      tls.start(listener, schedule);
       library.start();
       webdav.start();
       mirror.start();

@@ -5,6 +5,7 @@ import { accountCommands } from "./cli/account.ts";
 import { audioCommands } from "./cli/audio.ts";
 import { banCommands } from "./cli/ban.ts";
 import { cacheCommands } from "./cli/cache.ts";
+import { certCommands } from "./cli/cert.ts";
 import { clientScriptCommand } from "./cli/client-script.ts";
 import type { CommandContext } from "./cli/command.ts";
 import { configCommands } from "./cli/config.ts";
@@ -30,6 +31,7 @@ const commands = [
   clientScriptCommand((context) => context.app()),
   ...sourceCommands((context) => context.app()),
   ...accountCommands(async (context) => (await context.app()).pool),
+  ...certCommands((context) => context.app()),
   ...cacheCommands(async (context) => (await context.app()).operator),
   ...audioCommands(
     async (context) => {

@@ -1,147 +1,120 @@
-import { chmodSync, existsSync, rmSync } from "node:fs";
+import { rmSync } from "node:fs";
 import { AppError } from "../core/errors.ts";
 import type { Logger } from "../ops/log.ts";
+import { within } from "../ops/shutdown.ts";
+import { type Connection, type Door, openPlain, openSecure, openUnix, type TlsEntry } from "./door.ts";
 
-/** One certificate with the name that selects it (SNI); without a name it is the default. */
-export interface TlsEntry {
-  serverName?: string;
-  /** PEM, leaf first, then its chain. */
-  cert: string;
-  /** PEM. */
-  key: string;
-}
+export type { Connection, TlsEntry };
 
-/** How a connection came in. */
-export interface Connection {
-  /** The peer's address; empty for a Unix socket. */
-  address: string;
-  secure: boolean;
-  /** The request came through our Unix socket: a proxy on this machine stands in front. */
-  local: boolean;
+/** HTTPS as it is to be opened. */
+export interface SecureOptions {
+  ports: number[];
+  /** The first one answers clients that name no host, or one that we do not know. */
+  entries: TlsEntry[];
+  http2: boolean;
+  http3: boolean;
+  /** Further options of each entry: versions, cipher suites. */
+  options?: Record<string, unknown>;
 }
 
 export interface ListenerOptions {
   hosts: string[];
   ports: number[];
   unixSocket?: string | undefined;
-  tls?:
-    | { ports: number[]; entries: TlsEntry[]; http2: boolean; http3: boolean; options?: Record<string, unknown> }
-    | undefined;
+  tls?: SecureOptions | undefined;
   handle: (request: Request, connection: Connection) => Response | Promise<Response>;
   /** Seconds without traffic after which a connection is closed. */
   idleSeconds: number;
   /** Bytes; larger bodies are cut off by the server itself. */
   maxBodyBytes: number;
+  /** Ms in which clients of a replaced certificate move over of their own accord. */
+  drainMs?: number;
   log: Logger;
 }
 
 export interface Listener {
   /** "http://0.0.0.0:9763", as opened (port 0 shows the real one). */
   readonly addresses: string[];
-  /** Serves these certificates from now on; running responses finish on the old ones. */
-  swapCertificates(entries: TlsEntry[]): Promise<void>;
+  /** Ports on which HTTPS is open, in the order of the config. */
+  readonly securePorts: number[];
+  /**
+   * Serves these certificates from now on. No request is lost: what runs ends on the old certificate, connections move
+   * over between two requests. Resolves when no connection gets the old certificate any more.
+   */
+  swapCertificates(entries: TlsEntry[], options?: Record<string, unknown>): Promise<void>;
   /** Stops accepting and waits for running requests; after `deadlineMs` they are cut. */
   stop(deadlineMs: number): Promise<void>;
 }
 
-type Server = ReturnType<typeof Bun.serve>;
-
-interface Opened {
-  server: Server;
-  open: (entries: TlsEntry[]) => Server;
-  secure: boolean;
-}
+const DRAIN_MS = 5000;
+/** A download on the old certificate may take this long before it is cut. */
+const RETIREMENT_MS = 3_600_000;
 
 /** Opens every configured address. One that cannot be opened is an error only when none could. */
-export function startListener(options: ListenerOptions): Listener {
-  const opened: Opened[] = [];
+export async function startListener(options: ListenerOptions): Promise<Listener> {
+  const { log, unixSocket, drainMs = DRAIN_MS } = options;
+  const doors: Door[] = [];
+  const retired = new Set<Promise<unknown>>();
   const problems: string[] = [];
-  const tryOpen = (what: string, secure: boolean, open: (entries: TlsEntry[]) => Server) => {
+  const tryOpen = async (address: string, open: () => Door | Promise<Door>) => {
     try {
-      opened.push({ server: open(options.tls?.entries ?? []), open, secure });
+      doors.push(await open());
     } catch (error) {
       const reason = describeProblem(error);
-      problems.push(`${what}: ${reason}`);
-      options.log.error("cannot listen", { address: what, reason });
+      problems.push(`${address}: ${reason}`);
+      log.error("cannot listen", { address, reason });
     }
   };
   for (const host of options.hosts) {
-    for (const port of options.ports)
-      tryOpen(display("http", host, port), false, () => plainServer(options, host, port));
-    for (const port of options.tls?.ports ?? []) {
-      tryOpen(display("https", host, port), true, (entries) => tlsServer(options, host, port, entries));
+    for (const port of options.ports) await tryOpen(display("http", host, port), () => openPlain(options, host, port));
+    const { tls } = options;
+    for (const port of tls?.ports ?? []) {
+      if (tls !== undefined) await tryOpen(display("https", host, port), () => openSecure(options, tls, host, port));
     }
   }
-  const { unixSocket } = options;
-  if (unixSocket) tryOpen(`unix:${unixSocket}`, false, () => unixServer(options, unixSocket));
-  if (opened.length === 0) throw new AppError("conflict", `cannot listen anywhere:\n${problems.join("\n")}`);
+  if (unixSocket) await tryOpen(`unix:${unixSocket}`, () => openUnix(options, unixSocket));
+  if (doors.length === 0) throw new AppError("conflict", `cannot listen anywhere:\n${problems.join("\n")}`);
+
+  async function retire(door: Door): Promise<void> {
+    door.drain();
+    await Bun.sleep(drainMs);
+    const ended = door.server.stop();
+    const running = within(RETIREMENT_MS, ended).then((inTime) => (inTime ? undefined : door.server.stop(true)));
+    retired.add(running);
+    void running.finally(() => retired.delete(running));
+  }
 
   return {
-    addresses: opened.map(({ server, secure }) =>
-      server.port === undefined
-        ? `unix:${unixSocket}`
-        : display(secure ? "https" : "http", server.hostname ?? "", server.port),
-    ),
-    async swapCertificates(entries) {
-      for (const item of opened) {
-        if (!item.secure) continue;
-        const old = item.server;
-        // `reload` keeps the old certificate; a second server on the same port (reusePort) takes over instead.
-        item.server = item.open(entries);
-        await old.stop();
+    get addresses() {
+      return doors.map(({ server, secure }) =>
+        server.port === undefined
+          ? `unix:${unixSocket}`
+          : display(secure ? "https" : "http", server.hostname ?? "", server.port),
+      );
+    },
+    get securePorts() {
+      return [...new Set(doors.flatMap(({ secure, server }) => (secure ? [server.port ?? 0] : [])))];
+    },
+    async swapCertificates(entries, extra) {
+      const old: Door[] = [];
+      try {
+        for (const [index, door] of doors.entries()) {
+          if (door.reopen === undefined) continue;
+          doors[index] = door.reopen(entries, extra);
+          old.push(door);
+        }
+      } finally {
+        await Promise.all(old.map(retire));
       }
     },
     async stop(deadlineMs) {
-      const graceful = Promise.all(opened.map(({ server }) => server.stop()));
-      const timer = setTimeout(() => void Promise.all(opened.map(({ server }) => server.stop(true))), deadlineMs);
-      await graceful.catch(() => undefined);
+      const graceful = Promise.all([...doors.map(({ server }) => server.stop()), ...retired]);
+      const timer = setTimeout(() => void Promise.all(doors.map(({ server }) => server.stop(true))), deadlineMs);
+      await within(deadlineMs + 1000, graceful).catch(() => undefined);
       clearTimeout(timer);
       if (unixSocket) rmSync(unixSocket, { force: true });
     },
   };
-}
-
-function common(options: ListenerOptions, secure: boolean, local: boolean) {
-  return {
-    idleTimeout: Math.min(255, options.idleSeconds),
-    maxRequestBodySize: options.maxBodyBytes,
-    development: false,
-    fetch: (request: Request, server: Server) =>
-      options.handle(request, { address: local ? "" : (server.requestIP(request)?.address ?? ""), secure, local }),
-    error: (error: unknown) => {
-      options.log.error("unhandled failure in the server", { error });
-      return new Response('{"code":4,"msg":"内部服务器错误","data":null}', {
-        status: 500,
-        headers: { "content-type": "application/json; charset=utf-8" },
-      });
-    },
-  };
-}
-
-function plainServer(options: ListenerOptions, hostname: string, port: number): Server {
-  return Bun.serve({ ...common(options, false, false), hostname, port });
-}
-
-function tlsServer(options: ListenerOptions, hostname: string, port: number, entries: TlsEntry[]): Server {
-  const { http2 = false, http3 = false, options: extra = {} } = options.tls ?? {};
-  // `http2` and `http3` are newer than the type package's options.
-  const settings = {
-    ...common(options, true, false),
-    hostname,
-    port,
-    reusePort: true,
-    tls: entries.map((entry) => ({ ...entry, ...extra })),
-    http2,
-    http3,
-  };
-  return Bun.serve(settings as Parameters<typeof Bun.serve>[0]);
-}
-
-function unixServer(options: ListenerOptions, path: string): Server {
-  if (existsSync(path)) rmSync(path);
-  const server = Bun.serve({ ...common(options, false, true), unix: path } as Parameters<typeof Bun.serve>[0]);
-  chmodSync(path, 0o660);
-  return server;
 }
 
 function display(scheme: string, host: string, port: number): string {
@@ -152,6 +125,7 @@ function describeProblem(error: unknown): string {
   const code = error instanceof Error && "code" in error ? String(error.code) : "";
   if (code === "EADDRINUSE") return "the port is in use by another program";
   if (code === "EADDRNOTAVAIL") return "this machine has no such address; see --host and common.hosts";
+  if (code === "ERR_SSL_NO_CIPHER_MATCH") return "common.ssl_info.ciphers names no cipher suite that is known here";
   if (code === "EACCES") return "no permission (ports below 1024 need root or CAP_NET_BIND_SERVICE)";
   return error instanceof Error ? error.message : String(error);
 }

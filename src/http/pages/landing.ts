@@ -1,4 +1,5 @@
 import qrcode from "qrcode-generator";
+import { escapeHtml } from "./escape-html.ts";
 
 /** What the landing page shows. Every text is escaped; some come from the request or the config. */
 export interface LandingFacts {
@@ -92,13 +93,4 @@ function qrImage(text: string): string {
   code.addData(encodeURI(text));
   code.make();
   return `<img class="code" src="${code.createDataURL(4, 0)}" alt="二维码 / QR code" width="132" height="132">`;
-}
-
-function escapeHtml(text: string): string {
-  return text
-    .replaceAll("&", "&amp;")
-    .replaceAll("<", "&lt;")
-    .replaceAll(">", "&gt;")
-    .replaceAll('"', "&quot;")
-    .replaceAll("'", "&#39;");
 }
