@@ -5,7 +5,7 @@ cd "$(dirname "$0")/.."
 mkdir -p .cache
 report=.cache/junit.xml
 rm -f "$report"
-bun test --reporter=junit --reporter-outfile="$report"
+bun test --timeout 60000 --reporter=junit --reporter-outfile="$report"
 status=$?
 bun test/summary.ts "$report" || status=1
 exit "$status"
