@@ -107,13 +107,13 @@ export function composeHttp(features: RouteFeatures) {
       trusted,
       fallback: `http://${hostname()}:${config().common.ports[0] ?? 9763}`,
     });
-  const isHttps = (request: Request) => base(request, contextOf(request).peer.forwarded).startsWith("https:");
+  const isHttps = (request: Request) => base(request, contextOf(request).peer.viaProxy === true).startsWith("https:");
   const download = () => config().common.download_config;
 
   const groups = [
     openApi(features.version),
     docsRoutes(),
-    rootRoutes({ landing: (request) => landing(features, base(request, contextOf(request).peer.forwarded)) }),
+    rootRoutes({ landing: (request) => landing(features, base(request, contextOf(request).peer.viaProxy === true)) }),
     opsRoutes(features),
     scriptRoutes({
       settings: () => ({ allowed: config().common.allow_download_script, ...download() }),

@@ -11,7 +11,12 @@ export interface ProxyRules {
 
 /** Who asks. `address` decides limits and bans; `peer` is what routes and logs see. */
 export interface Caller {
-  readonly peer: { readonly address: string; readonly loopback: boolean; readonly forwarded: boolean };
+  readonly peer: {
+    readonly address: string;
+    readonly loopback: boolean;
+    readonly forwarded: boolean;
+    readonly viaProxy: boolean;
+  };
   readonly address: Address;
   /** The connection comes from a proxy whose headers are believed. */
   readonly viaProxy: boolean;
@@ -108,7 +113,8 @@ function connectionAddress(peerAddress: string): Address {
 }
 
 function caller(address: Address, viaProxy: boolean, forwarded: boolean, refused: boolean): Caller {
-  return { peer: { address: address.text, loopback: isLoopback(address), forwarded }, address, viaProxy, refused };
+  const peer = { address: address.text, loopback: isLoopback(address), forwarded, viaProxy };
+  return { peer, address, viaProxy, refused };
 }
 
 /** The last hops of a comma-separated header; a part cut by the limit is dropped. */

@@ -9,6 +9,8 @@ export interface Peer {
   loopback: boolean;
   /** True when a trusted proxy named the address. */
   forwarded: boolean;
+  /** The connection comes from a proxy whose headers are believed, whether or not it named anybody. */
+  viaProxy?: boolean;
 }
 
 /** What the pipeline knows of one request; made by the server before any route runs. */

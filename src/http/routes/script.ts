@@ -22,7 +22,7 @@ export function scriptRoutes(deps: ScriptDeps) {
       if (!settings.allowed) throw new AppError("not_found", "未找到您所请求的资源");
       const key = (query.key ?? "").slice(0, 512);
       if (!deps.keyGood(key)) return keyRefused();
-      const base = deps.baseUrl(request, contextOf(request).peer.forwarded);
+      const base = deps.baseUrl(request, contextOf(request).peer.viaProxy === true);
       const script = deps.render(base, key);
       if (settings.update && query.checkUpdate) {
         if (query.checkUpdate.toLowerCase() === script.md5) return ok(null);

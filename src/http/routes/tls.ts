@@ -39,7 +39,7 @@ export function tlsRoutes({ tls, phoneAddress, audit }: TlsRouteDeps) {
       "/ca",
       async ({ request }) => {
         const { info } = await authority();
-        const address = `${phoneAddress(request, contextOf(request).peer.forwarded)}/ca.crt`;
+        const address = `${phoneAddress(request, contextOf(request).peer.viaProxy === true)}/ca.crt`;
         return new Response(authorityPage({ address, ...info }), {
           headers: { "content-type": "text/html; charset=utf-8", "cache-control": "no-cache" },
         });
