@@ -198,9 +198,20 @@ function makeNative(
       return toHandle(result instanceof Uint8Array ? new Uint8Array(result) : result);
     } catch (error) {
       const { name: kind, message } = error instanceof Error ? error : new Error("failed");
-      return { error: context.newError({ name: /^(?:Type|Range)Error$/.test(kind) ? kind : "Error", message }) };
+      return { error: makeError(context, /^(?:Type|Range)Error$/.test(kind) ? kind : "Error", message) };
     }
   });
+}
+
+/** Defined, not set: where built-ins are frozen, a member that the prototype has too cannot be set. */
+function makeError(context: QuickJSContext, name: string, message: string): QuickJSHandle {
+  const error = context.newError();
+  for (const [key, text] of Object.entries({ name, message })) {
+    context
+      .newString(text)
+      .consume((value) => context.defineProp(error, key, { value, configurable: true, enumerable: false }));
+  }
+  return error;
 }
 
 function isHandle(value: GuestValue | QuickJSHandle): value is QuickJSHandle {
