@@ -85,14 +85,14 @@ export interface ProcessPool {
 }
 
 /** Keeps `spares` processes with the engine loaded, so that a script takes the place of a killed one in milliseconds. */
-export function createPool(command: readonly string[], spares: number): ProcessPool {
+export function createPool(command: readonly string[], spares: () => number): ProcessPool {
   const idle: ScriptProcess[] = [];
   let closed = false;
   let refill: Timer | undefined;
 
   function prepare(): void {
     refill = undefined;
-    while (!closed && idle.length < spares) {
+    while (!closed && idle.length < spares()) {
       const process_ = startProcess(command);
       idle.push(process_);
       process_.listen(

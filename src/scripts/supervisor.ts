@@ -14,8 +14,8 @@ import type {
 export interface SupervisorDeps {
   /** The executable and its arguments that make it a script process. */
   command: readonly string[];
-  /** Warm processes kept ready. */
-  spares: number;
+  /** Warm processes kept ready, from the first script on. */
+  spares: () => number;
   log: Logger;
   /** Unix ms. */
   now?: () => number;

@@ -53,7 +53,7 @@ export interface Started extends ScriptRun {
 }
 
 export function makeBed(spares = 1, command: readonly string[] = COMMAND): Bed {
-  const supervisor = createSupervisor({ command, spares, log: silentLogger });
+  const supervisor = createSupervisor({ command, spares: () => spares, log: silentLogger });
   return {
     supervisor,
     async start(script, options) {
