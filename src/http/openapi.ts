@@ -14,7 +14,7 @@ const TAGS: [name: string, description: string][] = [
   ["music (query)", "按查询取歌：另一代脚本 / by query, the other generation of scripts"],
   ["script", "LX Music 源脚本 / the source script"],
   ["local", "服务器上的音乐 / music on this server"],
-  ["cache files", "缓存的音频 / cached audio"],
+  ["files", "缓存的音频 / cached audio"],
   ["webdav", "WebDAV 上的音乐 / music on a WebDAV server"],
   ["auth", "登录 / sign-in"],
   ["access", "key、封禁、用户 / keys, bans, users"],
@@ -81,7 +81,7 @@ export function refineOpenApi(document: Json): Json {
   const paths = isObject(document["paths"]) ? document["paths"] : {};
   const entries = Object.entries(paths).map(([path, item]): [string, Json] => [
     path.length > 1 ? path.replace(/\/$/, "") : path,
-    isObject(item) ? item : {},
+    isObject(item) ? answered(item) : {},
   ]);
   for (const [path, item] of entries) {
     for (const method of METHODS) {
@@ -92,9 +92,17 @@ export function refineOpenApi(document: Json): Json {
   const ranked = entries.toSorted(([, a], [, b]) => rankOf(a) - rankOf(b));
   return {
     ...document,
-    tags: TAGS.filter(([name]) => used.has(name)).map(([name, description]) => ({ name, description })),
+    tags: [
+      ...TAGS.filter(([name]) => used.has(name)).map(([name, description]) => ({ name, description })),
+      ...[...used].filter((name) => TAGS.every(([known]) => known !== name)).map((name) => ({ name })),
+    ],
     paths: refineSchema(Object.fromEntries(ranked)),
   };
+}
+
+/** A route that takes every method does so in order to refuse: what it answers is GET. */
+function answered(item: Json): Json {
+  return "trace" in item ? { get: item["get"] } : { ...item };
 }
 
 function refineOperation(path: string, given: Json): Operation {
@@ -105,10 +113,13 @@ function refineOperation(path: string, given: Json): Operation {
     "application/json": { schema: { $ref: `#/components/schemas/${form satisfies keyof typeof openApiSchemas}` } },
   };
   const responses = isObject(operation.responses) ? { ...operation.responses } : {};
-  for (const [status, answer] of Object.entries(responses))
-    responses[status] = { description: "成功 / success", ...(isObject(answer) ? answer : {}) };
+  for (const [status, answer] of Object.entries(responses)) {
+    const given = isObject(answer) ? onlyJson(answer) : {};
+    responses[status] = { ...given, description: given["description"] ?? "成功 / success" };
+  }
   for (const [status, description] of FAILURES[form] ?? []) responses[status] ??= { description, content };
   operation.responses = responses;
+  if (isObject(operation["requestBody"])) operation["requestBody"] = onlyJson(operation["requestBody"]);
   operation.operationId = String(operation.operationId ?? "").replaceAll(/[^\w]+(\w?)/g, (_, next: string) =>
     next.toUpperCase(),
   );
@@ -116,19 +127,30 @@ function refineOperation(path: string, given: Json): Operation {
   return operation;
 }
 
+/** A body that is an object: the generator lists it as text and as a form too. */
+function onlyJson(body: Json): Json {
+  const { content } = body;
+  if (!isObject(content) || content["application/json"] === undefined) return body;
+  return { ...body, content: { "application/json": content["application/json"] } };
+}
+
 /** What the generator writes for TypeBox's unions and for numbers in text, in plain OpenAPI 3.0. */
 function refineSchema(node: unknown): unknown {
   if (Array.isArray(node)) return node.map(refineSchema);
   if (!isObject(node)) return node;
-  const { anyOf, const: constant, ...rest } = node;
+  const { anyOf, const: constant, patternProperties, ...rest } = node;
+  if (isObject(patternProperties)) rest["additionalProperties"] = Object.values(patternProperties)[0];
   if (Array.isArray(anyOf)) {
-    const branches = anyOf.filter(isObject);
+    const branches = anyOf.filter(isObject).filter((branch) => branch["type"] !== "null");
+    if (branches.length < anyOf.length) rest["nullable"] = true;
+    const [only] = branches;
+    if (branches.length === 1 && only !== undefined) return refineSchema({ ...rest, ...only });
     const numeric = branches.find((branch) => branch["type"] === "integer" || branch["type"] === "number");
     if (numeric !== undefined && branches.some((branch) => branch["format"] === numeric["type"]))
       return refineSchema({ ...rest, ...numeric });
     if (branches.length > 0 && branches.every((branch) => typeof branch["const"] === "string"))
       return { ...mapped(rest), type: "string", enum: branches.map((branch) => branch["const"]) };
-    return { ...mapped(rest), anyOf: anyOf.map(refineSchema) };
+    return { ...mapped(rest), anyOf: branches.map(refineSchema) };
   }
   return constant === undefined ? mapped(rest) : { ...mapped(rest), enum: [constant] };
 }

@@ -40,10 +40,12 @@ describe("/docs in a browser without internet", () => {
     expect(shown).toBe(operations(await openApi()).length);
     const health = "document.querySelector('#operations-ops-getHealth')";
     await page.evaluate(`${health}.querySelector('.opblock-summary-control').click()`);
-    await page.until(`${health}.querySelector('.execute')`);
+    await page.until(`${health}.querySelector('.execute') !== null`);
     await page.evaluate(`${health}.querySelector('.execute').click()`);
     expect(
-      await page.until<string>(`${health}.querySelector('.live-responses-table .response-col_status')?.innerText`),
+      await page.until<string>(
+        `${health}.querySelector('.live-responses-table tbody .response-col_status')?.innerText`,
+      ),
     ).toStartWith("200");
     expectClean(page, server.url);
   });
@@ -51,7 +53,7 @@ describe("/docs in a browser without internet", () => {
   test("follows the system's dark mode", async () => {
     const page = await browser.page({ width: 800, height: 600, dark: true });
     await page.open(`${server.url}/docs`);
-    await page.until("document.querySelector('.opblock')");
+    await page.until("document.querySelector('.opblock') !== null");
     const [red = 255] = await page.evaluate<number[]>(
       "getComputedStyle(document.body).backgroundColor.match(/\\d+/g).map(Number)",
     );
@@ -81,7 +83,7 @@ describe("the landing page", () => {
     await page.open(server.url);
     expect(await page.evaluate<string>("document.querySelector('#address').innerText")).toBe(`${server.url}/script`);
     await page.evaluate("document.querySelector('#copy').click()");
-    await page.until("document.querySelector('#copy.done')");
+    await page.until("document.querySelector('#copy.done') !== null");
     expect(await page.until<number>("document.querySelector('.code').naturalWidth")).toBeGreaterThan(20);
     expect(await page.evaluate<string>("document.querySelector('footer a').href")).toBe(`${server.url}/docs`);
     expectClean(page, server.url);
@@ -147,7 +149,8 @@ describe("the landing page", () => {
       headers: { "X-Forwarded-Proto": "javascript", "X-Forwarded-Host": "music.example.test" },
       base: "http://music.example.test",
     },
-  ])("behind a trusted proxy: $name", async ({ headers, base = server.url.replace("http:", "https:") }) => {
+  ])("behind a trusted proxy: $name", async ({ headers: named, base = server.url.replace("http:", "https:") }) => {
+    const headers = { "X-Real-IP": "192.0.2.7", ...named };
     expect(await landingText(server, headers)).toContain(`<code id="address">${base}/script</code>`);
     const script = await (await server.get("/script", { headers })).text();
     const client = await importScript(script, "desktop");
@@ -157,7 +160,11 @@ describe("the landing page", () => {
 
   test("a proxy that is not trusted decides nothing", async () => {
     const wary = await startServer({ config: { common: { reverse_proxy: { trusted: ["192.0.2.1"] } } } });
-    const headers = { "X-Forwarded-Proto": "https", "X-Forwarded-Host": "evil.example.test" };
+    const headers = {
+      "X-Forwarded-Proto": "https",
+      "X-Forwarded-Host": "evil.example.test",
+      "X-Forwarded-For": "192.0.2.7",
+    };
     expect(await landingText(wary, headers)).toContain(`<code id="address">${wary.url}/script</code>`);
     await wary.remove();
   });
@@ -292,6 +299,7 @@ describe("the OpenAPI document", () => {
     "/local/l",
     "/local/p",
     "/local/c",
+    "/cache/{filename}",
     "/webdav/{source}/{songId}/{quality}",
     "/webdav-proxy",
     "/script",
@@ -303,6 +311,11 @@ describe("the OpenAPI document", () => {
     "/metrics",
   ])("has %s", (path) => {
     expect(document.paths).toHaveProperty([path, "get"]);
+  });
+
+  test("names no method that is refused", () => {
+    expect(Object.keys(document.paths["/webdav-proxy"] ?? {})).toEqual(["get"]);
+    expect(all.filter(({ method }) => !["get", "post", "put", "patch", "delete"].includes(method))).toEqual([]);
   });
 
   test("has the lyric adapter", () => {

@@ -14,7 +14,7 @@ const params = t.Object({ filename: t.String({ description: "缓存文件名 / n
 const detail = {
   summary: "缓存的音频或封面 / a cached audio file or cover",
   description: "支持 Range、ETag、If-Range；没有密钥时需要签名 / ranges and validators; signed links without a key",
-  tags: ["播放 / playing"],
+  tags: ["files"],
 };
 
 /** GET and HEAD `/cache/{filename}`. Whatever is not a file of the cache is not found, whatever the reason. */
