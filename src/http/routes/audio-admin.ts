@@ -1,9 +1,12 @@
 import { Elysia, t } from "elysia";
+import type { Audit } from "../../access/audit.ts";
 import type { AudioCache, StoredFile } from "../../audio/index.ts";
 import { requireRole } from "../context.ts";
+import { pageOfList, pageQuery, pageRequest } from "../pagination.ts";
 
 export interface AudioAdminDeps {
   audio: Pick<AudioCache, "list" | "stats" | "verify" | "prune" | "pin" | "delete">;
+  audit: Pick<Audit, "record">;
 }
 
 const Item = t.Object({
@@ -25,8 +28,7 @@ const Item = t.Object({
 });
 
 const query = t.Object({
-  page: t.Optional(t.Integer({ minimum: 1, maximum: 1_000_000 })),
-  pageSize: t.Optional(t.Integer({ minimum: 1, maximum: 500 })),
+  ...pageQuery,
   q: t.Optional(t.String({ maxLength: 200, description: "歌名、歌手或文件名 / title, artist or file name" })),
   source: t.Optional(t.String({ maxLength: 10 })),
   state: t.Optional(t.Union([t.Literal("good"), t.Literal("found"), t.Literal("bad")])),
@@ -50,12 +52,17 @@ const Verdict = t.Object({
   removed: t.Boolean(),
 });
 
-/** `/api/v1/audio`: what is cached, and upkeep. */
-export function audioAdminRoutes({ audio }: AudioAdminDeps) {
+/** `/api/v1/audio`: what is cached, and upkeep. Viewers read, admins change. */
+export function audioAdminRoutes({ audio, audit }: AudioAdminDeps) {
+  function change(request: Request, action: string, target: string, more?: unknown): void {
+    const { id, peer, user = "" } = requireRole(request, "admin");
+    audit.record({ actor: user, address: peer.address, action, target, detail: more, requestId: id });
+  }
+
   return new Elysia({ name: "routes/audio-admin", prefix: "/api/v1/audio" })
     .get(
       "",
-      ({ request, query: { page = 1, pageSize = 50, q, source, state, sort = "played" } }) => {
+      ({ request, query: { q, source, state, sort = "played", ...page } }) => {
         requireRole(request, "viewer");
         const wanted = q?.toLowerCase();
         const files = audio
@@ -64,11 +71,8 @@ export function audioAdminRoutes({ audio }: AudioAdminDeps) {
           .filter((file) => state === undefined || file.state === state)
           .filter((file) => wanted === undefined || textOf(file).includes(wanted))
           .toSorted(ORDERS[sort]);
-        const total = files.length;
-        return {
-          data: files.slice((page - 1) * pageSize, page * pageSize).map(toItem),
-          pagination: { page, pageSize, total, totalPages: Math.ceil(total / pageSize) },
-        };
+        const { data, pagination: counts } = pageOfList(files, pageRequest(page));
+        return { data: data.map(toItem), pagination: counts };
       },
       {
         query,
@@ -87,7 +91,7 @@ export function audioAdminRoutes({ audio }: AudioAdminDeps) {
     .post(
       "/verify",
       async ({ request, body }) => {
-        requireRole(request, "admin");
+        change(request, "audio.verify", "*", { remove: body?.remove ?? false });
         const results = await audio.verify({ remove: body?.remove ?? false });
         return { data: { checked: results.length, bad: results.filter((item) => !item.ok) } };
       },
@@ -100,7 +104,7 @@ export function audioAdminRoutes({ audio }: AudioAdminDeps) {
     .post(
       "/prune",
       async ({ request }) => {
-        requireRole(request, "admin");
+        change(request, "audio.prune", "*");
         const { removed, bytes } = await audio.prune();
         return { data: { removed: removed.map((file) => file.name), bytes } };
       },
@@ -109,7 +113,7 @@ export function audioAdminRoutes({ audio }: AudioAdminDeps) {
     .put(
       "/:name/pin",
       ({ request, params: { name } }) => {
-        requireRole(request, "admin");
+        change(request, "audio.pin", name);
         return { data: toItem(audio.pin(name, true)) };
       },
       {
@@ -121,7 +125,7 @@ export function audioAdminRoutes({ audio }: AudioAdminDeps) {
     .delete(
       "/:name/pin",
       ({ request, params: { name } }) => {
-        requireRole(request, "admin");
+        change(request, "audio.unpin", name);
         return { data: toItem(audio.pin(name, false)) };
       },
       { params, response: { 200: t.Object({ data: Item }) }, detail: { summary: "取消固定 / let it go again", tags } },
@@ -129,7 +133,7 @@ export function audioAdminRoutes({ audio }: AudioAdminDeps) {
     .delete(
       "/:name",
       async ({ request, params: { name } }) => {
-        requireRole(request, "admin");
+        change(request, "audio.delete", name);
         await audio.delete(name);
         return { data: { name } };
       },
