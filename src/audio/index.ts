@@ -10,6 +10,7 @@ import { type Covers, createCovers } from "./covers.ts";
 import { createKeeper, type FetchJob, hostOf, type Outcome } from "./keep.ts";
 import { isMedia, isPlainName, keyText } from "./names.ts";
 import { createPlacer } from "./place.ts";
+import type { Fault } from "./proof.ts";
 import { createQueue } from "./queue.ts";
 import { createRefusals, type Refusal } from "./refusals.ts";
 import { type AudioStore, createStore, type StoredFile } from "./store.ts";
@@ -35,6 +36,8 @@ export interface AudioDeps {
   work: AudioWork;
   /** A file has been stored: a mirror may copy it. */
   onStored?: (file: StoredFile) => void;
+  /** An address has turned out to give a fake: it should not be handed out again. */
+  onRefused?: (job: FetchJob, fault: Fault) => void;
 }
 
 export interface AudioStats {

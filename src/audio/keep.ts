@@ -29,9 +29,13 @@ export interface FetchJob {
   /** Title and artists as the platform says: they tell one recording under two ids from a decoy. */
   title?: string | undefined;
   artist?: string | undefined;
+  /** The three above, asked for when the download starts; what the job itself says comes first. */
+  about?: (() => Promise<About | undefined>) | undefined;
   /** Asked for only when the audio has proved good; what comes later is added by `retag`. */
   tags?: (() => Promise<TrackTags | undefined>) | undefined;
 }
+
+export type About = Pick<FetchJob, "durationSeconds" | "title" | "artist">;
 
 export type Outcome =
   /** Downloaded now, or it was there already. */
@@ -51,11 +55,13 @@ export interface KeeperDeps {
   config: () => AudioConfig;
   log: Logger;
   now: () => number;
+  /** A fake has come: the address should not be handed out again. */
+  onRefused?: ((job: FetchJob, fault: Fault) => void) | undefined;
 }
 
 type Proof = { ok: true; facts: Measurement } | Refused;
 
-const TAGS_DEADLINE_MS = 20_000;
+const ASK_DEADLINE_MS = 20_000;
 
 /** Downloads, proves, tags and places one file. @throws only on the signal. */
 export function createKeeper(deps: KeeperDeps): (job: FetchJob, signal: AbortSignal) => Promise<Outcome> {
@@ -63,6 +69,7 @@ export function createKeeper(deps: KeeperDeps): (job: FetchJob, signal: AbortSig
 
   function refused(job: FetchJob, verdict: Refused): Outcome {
     refusals.add(job, job.route, verdict.fault);
+    deps.onRefused?.(job, verdict.fault);
     const { source, songId, quality, route, url } = job;
     log.warn("audio refused", {
       source,
@@ -134,24 +141,40 @@ export function createKeeper(deps: KeeperDeps): (job: FetchJob, signal: AbortSig
     return refuse("decoy", { other: other.name });
   }
 
-  async function tagsOf(job: FetchJob): Promise<TrackTags | undefined> {
-    if (!deps.config().tag || job.tags === undefined) return undefined;
+  /** What others are asked for must not hold the download for ever, nor end it. */
+  async function bounded<T>(what: string, job: FetchJob, ask: () => Promise<T | undefined>): Promise<T | undefined> {
     const { promise, reject } = Promise.withResolvers<never>();
-    const timer = setTimeout(() => reject(new Error("deadline")), TAGS_DEADLINE_MS);
+    const timer = setTimeout(() => reject(new Error("deadline")), ASK_DEADLINE_MS);
     try {
-      return await Promise.race([job.tags(), promise]);
+      return await Promise.race([ask(), promise]);
     } catch (error) {
-      log.warn("no tags for audio", { source: job.source, songId: job.songId, error });
+      log.warn("song data for the audio cache not to be had", { what, source: job.source, songId: job.songId, error });
       return undefined;
     } finally {
       clearTimeout(timer);
     }
   }
 
-  return async function keep(job, signal) {
-    const { source, songId, quality } = job;
+  async function withAbout(job: FetchJob): Promise<FetchJob> {
+    if (job.about === undefined) return job;
+    const { durationSeconds, title, artist } = (await bounded("info", job, job.about)) ?? {};
+    return {
+      ...job,
+      durationSeconds: job.durationSeconds ?? durationSeconds,
+      title: job.title ?? title,
+      artist: job.artist ?? artist,
+    };
+  }
+
+  const tagsOf = async (job: FetchJob): Promise<TrackTags | undefined> =>
+    deps.config().tag && job.tags !== undefined ? bounded("tags", job, job.tags) : undefined;
+
+  return async function keep(bare, signal) {
+    const { source, songId, quality } = bare;
+    let job = bare;
     const temporary = placer.temporary(`${source}_${quality}`);
     try {
+      job = await withAbout(bare);
       const got = await download(job, temporary, signal);
       const proof = await prove(job, temporary, got.hash);
       if (!proof.ok) return refused(job, proof);

@@ -1,86 +1,81 @@
 import type { AudioCache, FetchJob } from "../audio/index.ts";
 import { type TrackTags, tagsOfSong } from "../audio/track-tags.ts";
 import type { StoredAddress } from "../cache/codecs.ts";
-import type { Quality, Song, SourceId } from "../core/types.ts";
+import type { Quality, SourceId } from "../core/types.ts";
 import type { Logger } from "../ops/log.ts";
-import type { Ask, Catalog } from "./catalog.ts";
+import type { Catalog } from "./catalog.ts";
 import type { NearbyFinder } from "./nearby.ts";
 
-export interface AudioKeeperDeps {
-  audio: AudioCache;
-  catalog: Catalog;
-  /** The bytes of a cover; undefined = not to be had. */
-  picture: (url: string) => Promise<Uint8Array | undefined>;
-  enabled: () => boolean;
+export interface KeepAudioDeps {
+  audio: Pick<AudioCache, "find" | "fetch" | "keepCover" | "refused">;
+  catalog: Pick<Catalog, "info" | "lyric" | "cover">;
   log: Logger;
 }
 
-export interface AudioKeeper {
-  /** Begins to keep the bytes behind an address, in the background. */
-  keep(song: { source: SourceId; songId: string }, address: StoredAddress): void;
-  /** What the platforms know of a song, as tags. */
+/** Where the audio cache and the platforms' knowledge meet. */
+export interface AudioKeeping {
+  /** A song that is in the cache. */
+  finder: NearbyFinder;
+  /** Keeps what a platform or script has just given, behind the answer. */
+  resolved(request: { source: SourceId; songId: string }, address: StoredAddress): void;
+  /** Routes that gave a fake for this lately: to be asked last. */
+  avoid(source: SourceId, songId: string, quality: Quality): ReadonlySet<string>;
+  /** All that the platform knows of a song, as tags. Undefined = nothing. */
   tagsOf(source: SourceId, songId: string): Promise<TrackTags | undefined>;
 }
 
-/** Resolved addresses become files: with proof against what the platform says of the song, and with its tags. */
-export function createAudioKeeper(deps: AudioKeeperDeps): AudioKeeper {
-  const { audio, catalog, log } = deps;
-  const ask: Ask = { bypass: false };
-  const infoOf = (source: SourceId, songId: string) =>
-    catalog.info(source, songId, ask).then(
-      (found): Song | undefined => found.value,
-      () => undefined,
-    );
+const NO_ROUTES: ReadonlySet<string> = new Set();
+const ASK = { bypass: false };
 
-  async function tagsOf(source: SourceId, songId: string, known?: Song): Promise<TrackTags | undefined> {
-    const song = known ?? (await infoOf(source, songId));
-    if (song === undefined) return undefined;
-    const [lyric, cover] = await Promise.all([
-      catalog.lyric(source, songId, undefined, ask).then(
-        (found) => found.value,
-        () => undefined,
-      ),
-      song.cover === undefined ? undefined : deps.picture(song.cover),
-    ]);
-    if (cover !== undefined) void audio.keepCover(source, songId, cover).catch(() => undefined);
-    return tagsOfSong(song, lyric, cover);
+export function createAudioKeeping({ audio, catalog, log }: KeepAudioDeps): AudioKeeping {
+  const songOf = async (source: SourceId, songId: string) => (await catalog.info(source, songId, ASK)).value;
+
+  /** The picture by way of the cache, so that it is fetched once. */
+  async function coverOf(source: SourceId, songId: string): Promise<Uint8Array | undefined> {
+    const address = (await catalog.cover(source, songId, undefined, ASK)).value;
+    const file = address === "" ? undefined : await audio.keepCover(source, songId, address);
+    return file === undefined ? undefined : Bun.file(file.path).bytes();
   }
 
-  async function begin(source: SourceId, songId: string, address: StoredAddress): Promise<void> {
-    const song = await infoOf(source, songId);
-    const job: FetchJob = {
-      source,
-      songId,
-      quality: address.quality,
-      url: address.url,
-      route: address.route,
-      durationSeconds: song?.durationSeconds,
-      title: song?.name,
-      artist: song?.artists.map((artist) => artist.name).join("、"),
-      tags: () => tagsOf(source, songId, song),
+  /** Without a lyric or a cover there are still tags; without the song there are none. */
+  async function tagsOf(source: SourceId, songId: string): Promise<TrackTags | undefined> {
+    const missing = (what: string) => (error: unknown) => {
+      log.debug("part of the tags is missing", { what, source, songId, error });
+      return undefined;
     };
-    const outcome = await audio.fetch(job);
-    if (outcome.kind === "refused")
-      log.warn("audio refused", { source, songId, route: address.route, fault: outcome.fault });
-    else if (outcome.kind === "failed") log.warn("audio not kept", { source, songId, reason: outcome.message });
+    const [song, lyric, cover] = await Promise.all([
+      songOf(source, songId).catch(missing("info")),
+      catalog.lyric(source, songId, undefined, ASK).catch(missing("lyric")),
+      coverOf(source, songId).catch(missing("cover")),
+    ]);
+    return song === undefined ? undefined : tagsOfSong(song, lyric?.value, cover);
+  }
+
+  async function about(source: SourceId, songId: string): ReturnType<NonNullable<FetchJob["about"]>> {
+    const { durationSeconds, name, artists } = await songOf(source, songId);
+    return { durationSeconds, title: name, artist: artists.map((artist) => artist.name).join("/") };
   }
 
   return {
-    keep({ source, songId }, address) {
-      if (!deps.enabled() || audio.find(source, songId, address.quality) !== undefined) return;
-      begin(source, songId, address).catch((error: unknown) => log.warn("audio not kept", { source, songId, error }));
+    tagsOf,
+    finder({ source, songId, quality }) {
+      const file = audio.find(source, songId, quality);
+      return file === undefined ? undefined : { address: `/cache/${file.name}`, quality, kind: "audio" };
     },
-    tagsOf: (source, songId) => tagsOf(source, songId),
-  };
-}
-
-/** The audio cache, by its index in memory. */
-export function audioFinder(audio: AudioCache, enabled: () => boolean): NearbyFinder {
-  return ({ source, songId, quality }) => {
-    if (!enabled()) return undefined;
-    const file = audio.find(source, songId, quality);
-    return file === undefined
-      ? undefined
-      : { address: `/cache/${encodeURIComponent(file.name)}`, quality: quality satisfies Quality, kind: "audio" };
+    resolved({ source, songId }, { url, quality, route }) {
+      void audio.fetch({
+        source,
+        songId,
+        quality,
+        url,
+        route,
+        about: () => about(source, songId),
+        tags: () => tagsOf(source, songId),
+      });
+    },
+    avoid(source, songId, quality) {
+      const routes = audio.refused(source, songId, quality);
+      return routes.length === 0 ? NO_ROUTES : new Set(routes.map((item) => item.route));
+    },
   };
 }
