@@ -145,7 +145,7 @@ export function composeHttp(features: RouteFeatures) {
         access.audit.record({ actor: user, address: peer.address, action, target, requestId: id }),
     }),
     cacheFileRoutes({ audio: features.audio, authorise: () => undefined }),
-    audioAdminRoutes({ audio: features.audio }),
+    audioAdminRoutes({ audio: features.audio, audit: access.audit }),
     webdavAdminRoutes({ webdav: features.webdav, mirror: features.mirror }),
     webdavRoutes({ webdav: features.webdav, authorise: () => undefined }),
     traceRoutes(features.traces),

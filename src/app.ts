@@ -7,7 +7,7 @@ import { exportMetrics } from "./app-metrics.ts";
 import { composeHttp } from "./app-routes.ts";
 import { type AudioCache, createAudioCache } from "./audio/index.ts";
 import { workerWork } from "./audio/work.ts";
-import { createAddressStore } from "./cache/adapters.ts";
+import { addressKey, createAddressStore } from "./cache/adapters.ts";
 import { type Cache, createCache } from "./cache/index.ts";
 import { type CacheOperator, createOperator } from "./cache/operate.ts";
 import { createRedisClient } from "./cache/redis-client.ts";
@@ -24,10 +24,9 @@ import { contentTypeOf, serveFile } from "./http/serve-file.ts";
 import { createArtistView } from "./library/artist-view.ts";
 import { createLibrary, type Library } from "./library/index.ts";
 import { createMatcher } from "./library/match.ts";
-import { readAtMost } from "./net/body.ts";
 import { createHttpClient, type HttpClient } from "./net/fetch.ts";
 import { createGuardedClient } from "./net/guard.ts";
-import { createNamedStream, type NamedStream } from "./net/named.ts";
+import { createNamedStream } from "./net/named.ts";
 import { openDataFolder } from "./ops/data-folder.ts";
 import { openDatabase } from "./ops/database.ts";
 import { type HealthCheck, runHealthChecks } from "./ops/health.ts";
@@ -36,7 +35,7 @@ import { createMetrics } from "./ops/metrics.ts";
 import { createSchedule } from "./ops/schedule.ts";
 import { createTraces } from "./ops/trace.ts";
 import { type Catalog, createCatalog } from "./resolve/catalog.ts";
-import { type AudioKeeper, audioFinder, createAudioKeeper } from "./resolve/keep-audio.ts";
+import { type AudioKeeping, createAudioKeeping } from "./resolve/keep-audio.ts";
 import { musicInfoOf } from "./resolve/music-info.ts";
 import { libraryFinder, webdavFinder } from "./resolve/nearby.ts";
 import { createCatalogCache } from "./resolve/stored.ts";
@@ -68,7 +67,7 @@ export interface App {
   readonly webdav: WebdavSource;
   readonly audio: AudioCache;
   /** What the platforms know of a song, as tags for a file. */
-  tagsOf: AudioKeeper["tagsOf"];
+  tagsOf: AudioKeeping["tagsOf"];
   readonly tls: Tls;
   readonly operator: CacheOperator;
   /** Shown once on the first start, while there is no admin yet. */
@@ -94,8 +93,6 @@ export interface AppPlace {
 /** For audio and covers: a whole file at most. */
 const NAMED_DEADLINE_MS = 15 * 60_000;
 const MAX_NAMED_BYTES = 2 << 30;
-const MAX_PICTURE_BYTES = 16 << 20;
-const PICTURE_DEADLINE_MS = 15_000;
 const DAV_PREFIX = "/dav";
 const ARTIST_VIEW_MS = 60_000;
 
@@ -183,9 +180,10 @@ export async function openApp(place: AppPlace): Promise<App> {
     fetchStream: named,
     work: workerWork(place.workers.audioTag),
     onStored: (file) => void mirror.add(file.path),
+    onRefused: ({ source, songId, quality }) => void cache.evict(addressKey(source, songId, quality)),
   });
-  const keepsAudio = () => config.common.remote_cache.enable;
   const catalog = createCatalog({ sources, enabled, run, cache: createCatalogCache(cache), totalDeadlineMs });
+  const keeping = createAudioKeeping({ audio, catalog, log });
   const track = createTrackResolver({
     sources,
     enabled,
@@ -196,10 +194,11 @@ export async function openApp(place: AppPlace): Promise<App> {
         prefer: config.common.local_music.prefer,
         allowDowngrade: config.common.allow_downgrade,
       })),
-      audioFinder(audio, keepsAudio),
+      (request) => (config.common.remote_cache.enable ? keeping.finder(request) : undefined),
       webdavFinder(webdav),
     ],
-    resolved: (request, address) => keeper.keep(request, address),
+    resolved: (request, address) => keeping.resolved(request, address),
+    avoid: (request) => keeping.avoid(request.source, request.songId, request.quality),
     songOf: async (source, songId, _info, ask) => (await catalog.info(source, songId, { bypass: false, ...ask })).value,
     musicInfoOf,
     allowDowngrade: () => config.common.allow_downgrade,
@@ -207,7 +206,6 @@ export async function openApp(place: AppPlace): Promise<App> {
     log,
   });
 
-  const keeper = createAudioKeeper({ audio, catalog, enabled: keepsAudio, log, picture: pictureReader(named) });
   const dav = createDavServer({
     db,
     log,
@@ -310,7 +308,7 @@ export async function openApp(place: AppPlace): Promise<App> {
     library,
     webdav,
     audio,
-    tagsOf: keeper.tagsOf,
+    tagsOf: keeping.tagsOf,
     operator,
     tls,
     setupToken: access.admin.setupToken(),
@@ -402,17 +400,4 @@ function redisForAccess(config: Config, log: Logger): Redis | undefined {
   client.disconnect();
   log.warn("rate_limit.shared does not work with a Redis cluster, counting alone");
   return undefined;
-}
-
-/** Covers as bytes; one that cannot be had in time is left out. */
-function pictureReader(named: NamedStream): (url: string) => Promise<Uint8Array | undefined> {
-  return async (url) => {
-    try {
-      const reply = await named(url, { headers: {}, signal: AbortSignal.timeout(PICTURE_DEADLINE_MS) });
-      if (reply.status !== 200 || reply.body === null) return undefined;
-      return await readAtMost(reply.body, MAX_PICTURE_BYTES);
-    } catch {
-      return undefined;
-    }
-  };
 }

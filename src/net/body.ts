@@ -132,16 +132,3 @@ export async function gather(body: ReadableStream<Bytes>): Promise<Bytes> {
   }
   return bytes;
 }
-
-/** The whole body when it has at most `maxBytes`; undefined, and the rest unread, when it has more. */
-export async function readAtMost(body: ReadableStream<Uint8Array>, maxBytes: number): Promise<Uint8Array | undefined> {
-  const chunks: Uint8Array[] = [];
-  let length = 0;
-  // Leaving the loop cancels the stream.
-  for await (const chunk of body) {
-    length += chunk.byteLength;
-    if (length > maxBytes) return undefined;
-    chunks.push(chunk);
-  }
-  return new Uint8Array(Buffer.concat(chunks, length));
-}

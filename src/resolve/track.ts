@@ -104,6 +104,8 @@ export interface TrackDeps {
     call: Pick<TrackRequest, "signal" | "step">,
   ) => Promise<Song | undefined>;
   musicInfoOf: (song: Song) => MusicInfo;
+  /** Routes that gave a fake for this lately: to be asked last. */
+  avoid?: (request: TrackRequest) => ReadonlySet<string>;
   /** Told of every address that a platform or script has given. */
   resolved?: (request: TrackRequest, address: StoredAddress) => void;
   allowDowngrade: () => boolean;
@@ -218,10 +220,12 @@ async function resolveFresh(
   const deadline = AbortSignal.timeout(deps.totalDeadlineMs());
   const signal = request.signal === undefined ? deadline : AbortSignal.any([request.signal, deadline]);
   const failures: AppError[] = [];
+  const fakes = deps.avoid?.(request);
+  const bad = fakes === undefined || fakes.size === 0 ? avoid : new Set([...avoid, ...fakes]);
   const timed = { ...request, signal };
-  for (const way of ways(deps, request, avoid)) {
+  for (const way of ways(deps, request, bad)) {
     try {
-      const found = way === "source" ? await askSource(deps, source, timed) : await askScripts(deps, timed, avoid);
+      const found = way === "source" ? await askSource(deps, source, timed) : await askScripts(deps, timed, bad);
       if (found !== undefined) return found;
     } catch (error) {
       const known = toAppError(error);
