@@ -31,6 +31,7 @@ import { opsRoutes } from "./http/routes/ops.ts";
 import { queryRoutes } from "./http/routes/query.ts";
 import { rootRoutes } from "./http/routes/root.ts";
 import { scriptRoutes } from "./http/routes/script.ts";
+import { scriptsAdminRoutes } from "./http/routes/scripts-admin.ts";
 import { tlsRoutes } from "./http/routes/tls.ts";
 import { traceRoutes } from "./http/routes/traces.ts";
 import { webdavRoutes } from "./http/routes/webdav.ts";
@@ -43,6 +44,7 @@ import type { Metrics } from "./ops/metrics.ts";
 import type { Traces } from "./ops/trace.ts";
 import type { Catalog } from "./resolve/catalog.ts";
 import { qualityOf, type TrackResolver } from "./resolve/track.ts";
+import type { ScriptHost } from "./scripts/host.ts";
 import type { AccountPool } from "./sources/accounts.ts";
 import type { Source } from "./sources/source.ts";
 import type { Tls } from "./tls/tls.ts";
@@ -71,6 +73,7 @@ export interface RouteFeatures {
   dav: DavServer;
   davPrefix: string;
   tls: Tls;
+  scripts: ScriptHost;
   operator: CacheOperator;
 }
 
@@ -138,6 +141,7 @@ export function composeHttp(features: RouteFeatures) {
     accountRoutes({ pool: features.pool }),
     cacheAdminRoutes({ operator: features.operator, audit: access.audit, log }),
     libraryAdminRoutes({ library: features.library }),
+    scriptsAdminRoutes({ scripts: features.scripts, audit: access.audit }),
     tlsRoutes({
       tls: features.tls,
       phoneAddress: (request, viaProxy) => phoneAddress(base(request, viaProxy)),

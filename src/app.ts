@@ -38,9 +38,11 @@ import { type Catalog, createCatalog } from "./resolve/catalog.ts";
 import { type AudioKeeping, createAudioKeeping } from "./resolve/keep-audio.ts";
 import { musicInfoOf } from "./resolve/music-info.ts";
 import { libraryFinder, webdavFinder } from "./resolve/nearby.ts";
+import { scriptAsker, scriptExtras } from "./resolve/scripts.ts";
 import { createCatalogCache } from "./resolve/stored.ts";
 import { createTrackResolver, type TrackResolver } from "./resolve/track.ts";
 import { warmDeps } from "./resolve/warm-songs.ts";
+import { createScriptHost, type ScriptHost } from "./scripts/host.ts";
 import { createSqliteAccountStore } from "./sources/account-store.ts";
 import { type AccountPool, createAccountPool } from "./sources/accounts.ts";
 import { createSources } from "./sources/index.ts";
@@ -69,6 +71,7 @@ export interface App {
   /** What the platforms know of a song, as tags for a file. */
   tagsOf: AudioKeeping["tagsOf"];
   readonly tls: Tls;
+  readonly scripts: ScriptHost;
   readonly operator: CacheOperator;
   /** Shown once on the first start, while there is no admin yet. */
   readonly setupToken: string | undefined;
@@ -87,7 +90,14 @@ export interface AppPlace {
   defaultText: string;
   environment: Record<string, string | undefined>;
   /** Addresses of the workers, made by the entry file: compiled, they are known only there. */
-  workers: { libraryScan: string; audioTag: string };
+  workers: AppWorkers;
+}
+
+export interface AppWorkers {
+  libraryScan: string;
+  audioTag: string;
+  /** The executable and arguments that make it a script process. */
+  scriptProcess: string[];
 }
 
 /** For audio and covers: a whole file at most. */
@@ -182,7 +192,21 @@ export async function openApp(place: AppPlace): Promise<App> {
     onStored: (file) => void mirror.add(file.path),
     onRefused: ({ source, songId, quality }) => void cache.evict(addressKey(source, songId, quality)),
   });
-  const catalog = createCatalog({ sources, enabled, run, cache: createCatalogCache(cache), totalDeadlineMs });
+  const scripts = createScriptHost({
+    db,
+    dataDir,
+    config: config.common.external_scripts,
+    log,
+    command: place.workers.scriptProcess,
+  });
+  const catalog = createCatalog({
+    sources,
+    enabled,
+    run,
+    cache: createCatalogCache(cache),
+    scripts: scriptExtras(scripts),
+    totalDeadlineMs,
+  });
   const keeping = createAudioKeeping({ audio, catalog, log });
   const track = createTrackResolver({
     sources,
@@ -197,6 +221,7 @@ export async function openApp(place: AppPlace): Promise<App> {
       (request) => (config.common.remote_cache.enable ? keeping.finder(request) : undefined),
       webdavFinder(webdav),
     ],
+    scripts: scriptAsker(scripts),
     resolved: (request, address) => keeping.resolved(request, address),
     avoid: (request) => keeping.avoid(request.source, request.songId, request.quality),
     songOf: async (source, songId, _info, ask) => (await catalog.info(source, songId, { bypass: false, ...ask })).value,
@@ -272,6 +297,7 @@ export async function openApp(place: AppPlace): Promise<App> {
     dav,
     davPrefix: DAV_PREFIX,
     tls,
+    scripts,
     operator,
   });
   let listener: Listener | undefined;
@@ -287,6 +313,7 @@ export async function openApp(place: AppPlace): Promise<App> {
       access.configure(accessConfig(next));
       pool.configure(next.module, next.common.cookiepool);
       void tls.refresh();
+      void scripts.reconfigure(next.common.external_scripts);
       log.setLevel(next.common.debug_mode ? "debug" : "info");
       const later = changes.filter((change) => change.restart).map((change) => change.path);
       log.info("config changed", { keys: changes.map((change) => change.path), afterRestart: later });
@@ -311,6 +338,7 @@ export async function openApp(place: AppPlace): Promise<App> {
     tagsOf: keeping.tagsOf,
     operator,
     tls,
+    scripts,
     setupToken: access.admin.setupToken(),
     scriptQuery: () =>
       config.security.key.enable ? `?key=${encodeURIComponent(config.security.key.values[0] ?? "")}` : "",
@@ -334,6 +362,8 @@ export async function openApp(place: AppPlace): Promise<App> {
       // A WebDAV client can only write into a folder that is there.
       if (common.webdav_server.enable) await mkdir(library.uploadFolder, { recursive: true });
       await audio.start();
+      scripts.start().catch((error: unknown) => log.warn("scripts did not start", { error }));
+      scripts.schedule(schedule);
       createKeepAlive({ pool, log, now: Date.now, random: Math.random }).start(schedule);
       watcher = watchConfig(loaded.file, () => void reload());
       return listener.addresses;
@@ -342,6 +372,7 @@ export async function openApp(place: AppPlace): Promise<App> {
       watcher?.close();
       await listener?.stop(config.common.shutdown_deadline * 1000);
       await schedule.stop();
+      await scripts.close();
       await audio.close();
       await mirror.close();
       await webdav.close();

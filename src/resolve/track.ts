@@ -318,7 +318,7 @@ const TELLING = [
 function mostTelling(failures: AppError[]): AppError {
   const rank = (error: AppError) => {
     const index = TELLING.indexOf(error.kind);
-    return index === -1 ? -1 : index;
+    return index === -1 ? TELLING.length : index;
   };
   const [first] = failures.toSorted((a, b) => rank(a) - rank(b));
   return first ?? new AppError("upstream_refused", "获取失败");

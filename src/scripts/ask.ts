@@ -19,6 +19,8 @@ export interface AskOptions {
   signal?: AbortSignal | undefined;
   /** Milliseconds for all scripts together. */
   deadlineMs?: number | undefined;
+  /** Routes ("script:<id>") whose answer for this turned out bad: asked last. */
+  avoid?: ReadonlySet<string> | undefined;
   /** Notes a step for "why did this fail?". */
   step?: ((name: string, fields?: Record<string, unknown>) => void) | undefined;
 }
@@ -61,7 +63,8 @@ export async function askScripts<A extends ScriptAction>(
   request: AskRequest,
   options: AskOptions,
 ): Promise<AskAnswer<A>> {
-  const queue = deps.candidates(action, source, request.quality);
+  const avoided = (item: Candidate) => Number(options.avoid?.has(`script:${item.id}`) ?? false);
+  const queue = deps.candidates(action, source, request.quality).toSorted((a, b) => avoided(a) - avoided(b));
   const open = queue.filter((item) => deps.rank.breaker(item.id, source).state !== "open");
   if (queue.length === 0) throw new AppError("unsupported", "没有可用的第三方脚本支持此平台");
   if (open.length === 0) throw new AppError("upstream_unreachable", "第三方脚本连续失败，暂停使用中");

@@ -57,6 +57,8 @@ export interface ScriptHost {
   schedule(schedule: Schedule): void;
   /** Whether scripts are asked before or after the own source, or not at all. */
   turn(source: SourceId, quality?: Quality): Turn;
+  /** Is there a running script that declares this? */
+  offers(action: ScriptAction, source: ScriptSource, quality?: Quality): boolean;
   /** @see askScripts */
   ask<A extends ScriptAction>(
     action: A,
@@ -217,6 +219,7 @@ export function createScriptHost(deps: ScriptHostDeps): ScriptHost {
       });
     },
     turn: (source, quality) => turnOf(config, source, quality),
+    offers: (action, source, quality) => candidates(action, source, quality).length > 0,
     ask: (action, source, request, options = {}) =>
       askScripts({ config, guard, rank, candidates }, action, source, request, options),
     list: () => store.list().map(view),
