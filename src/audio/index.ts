@@ -1,5 +1,5 @@
 import type { Database } from "bun:sqlite";
-import { lstat, readdir, rm } from "node:fs/promises";
+import { lstat } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import { AppError } from "../core/errors.ts";
 import type { Quality, SourceId } from "../core/types.ts";
@@ -8,6 +8,7 @@ import { createBandwidth } from "./bandwidth.ts";
 import type { AudioConfig } from "./config.ts";
 import { type Covers, createCovers } from "./covers.ts";
 import { createKeeper, type FetchJob, hostOf, type Outcome } from "./keep.ts";
+import { removeLeftovers } from "./leftovers.ts";
 import { isMedia, isPlainName, keyText } from "./names.ts";
 import { createPlacer } from "./place.ts";
 import type { Fault } from "./proof.ts";
@@ -284,27 +285,6 @@ export function createAudioCache(deps: AudioDeps): AudioCache {
   };
 }
 
-/**
- * What a killed process has left half-written, ours and the original's. Another living process's files (the command
- * line beside the server) stay.
- */
-async function removeLeftovers(folder: string): Promise<void> {
-  for (const name of await readdir(folder)) {
-    const owner = /\.(\d+)-[0-9a-f]{8}\.tmp$/.exec(name)?.[1];
-    const ours = owner !== undefined && Number(owner) !== process.pid && isAlive(Number(owner));
-    if (/\.(?:tmp|part)$/i.test(name) && !ours) await rm(join(folder, name), { force: true, recursive: false });
-  }
-}
-
 function isGone(error: unknown): boolean {
   return error instanceof Error && "code" in error && error.code === "ENOENT";
-}
-
-function isAlive(pid: number): boolean {
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch {
-    return false;
-  }
 }
