@@ -132,7 +132,8 @@ export function createKeeper(deps: KeeperDeps): (job: FetchJob, signal: AbortSig
     if (refusals.isDecoy(hash)) return refuse("decoy", { known: true });
     const other = store.byHash(hash, job);
     if (other === undefined || sameRecording(job, other)) return undefined;
-    refusals.addDecoy(hash);
+    // When the bytes had the right length for the other song, they are probably that song: this one is wrong.
+    if (!other.lengthProven) refusals.addDecoy(hash);
     if (!other.lengthProven && !other.pinned) {
       refusals.add(other, job.route, "decoy");
       log.warn("cached audio was a decoy and has been removed", { name: other.name });
@@ -227,18 +228,22 @@ export function createKeeper(deps: KeeperDeps): (job: FetchJob, signal: AbortSig
 }
 
 /**
- * Titles decide when both are known. Without them: both lengths were right for their songs, which an announcement's
- * cannot be.
+ * Titles decide when both are known; one may hold the other ("晴天", "晴天 (Live)"). Without them: both lengths were
+ * right for their songs, which an announcement's cannot be.
  */
 function sameRecording(job: FetchJob, other: StoredFile): boolean {
-  const plain = (text: string) =>
-    text
-      .normalize("NFKC")
-      .toLowerCase()
-      .replace(/[^\p{L}\p{N}]/gu, "");
-  if (job.title !== undefined && other.title !== undefined) return plain(job.title) === plain(other.title);
-  return other.lengthProven && job.durationSeconds !== undefined;
+  if (job.title === undefined || other.title === undefined) {
+    return other.lengthProven && job.durationSeconds !== undefined;
+  }
+  const [mine, its] = [plainTitle(job.title), plainTitle(other.title)];
+  return mine === its || (mine !== "" && its !== "" && (mine.includes(its) || its.includes(mine)));
 }
+
+const plainTitle = (text: string) =>
+  text
+    .normalize("NFKC")
+    .toLowerCase()
+    .replace(/[^\p{L}\p{N}]/gu, "");
 
 function detailOf(detail: unknown, name: string): unknown {
   return typeof detail === "object" && detail !== null && name in detail ? Reflect.get(detail, name) : undefined;

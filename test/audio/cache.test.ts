@@ -134,6 +134,18 @@ describe("download", () => {
     expect((await rig.cache.fetch(job(url, { songId: "album2" }))).kind).toBe("stored");
   });
 
+  test("one song's file under another's id: the wrong one is refused, the right one stays and may come again", async () => {
+    rig = await startRig();
+    const url = rig.origin.put("/same.mp3", await mp3());
+    const right = fileOf(await rig.cache.fetch(job(url, { songId: "right", title: "晴天" })));
+    const wrong = await rig.cache.fetch(job(url, { songId: "wrong", title: "七里香" }));
+    expect(wrong).toMatchObject({ kind: "refused", fault: "decoy" });
+    expect(rig.cache.find("tx", "right", "128k")).toEqual(right);
+    await rig.cache.delete(right.name);
+    expect((await rig.cache.fetch(job(url, { songId: "right", title: "晴天" }))).kind).toBe("stored");
+    expect((await rig.cache.fetch(job(url, { songId: "live", title: "晴天 (Live)" }))).kind).toBe("stored");
+  });
+
   test("switched off, queue full, closed", async () => {
     rig = await startRig({ queue: 1, parallel: 1 });
     const url = (name: string) => rig.origin.put(`/${name}`, Buffer.from("<html>"), { delayMs: 50 });
