@@ -23,7 +23,7 @@ export function cacheFileRoutes({ audio, authorise }: CacheFileDeps) {
     await authorise(request, `/cache/${filename}`);
     const found = audio.lookup(filename);
     // A link in the folder may lead anywhere.
-    const status = found === undefined ? undefined : await lstat(found.path).catch(() => undefined);
+    const status = found === undefined ? undefined : await lstat(found.path, { bigint: true }).catch(() => undefined);
     if (found?.file !== undefined && status === undefined) audio.missing(found.file);
     if (found === undefined || !status?.isFile()) throw new AppError("not_found", "未找到您所请求的资源");
     if (found.file !== undefined && request.method === "GET" && fromTheStart(request)) audio.played(found.file);
@@ -31,6 +31,7 @@ export function cacheFileRoutes({ audio, authorise }: CacheFileDeps) {
       path: found.path,
       name: found.file === undefined ? found.name : displayName(found.file),
       contentType: contentTypeOf(found.name),
+      status,
     });
   }
 
