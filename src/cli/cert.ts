@@ -45,8 +45,8 @@ function selfSignedCommand(feature: Feature): Command {
     help: [
       "NAME…             names and addresses; localhost, this host and its LAN addresses are added",
       "Without --out the certificate is for this server (common.ssl_info.mode: self-signed).",
-      "--out DIR         write fullchain.pem and privkey.pem there, for another program:",
-      "--key-type ec|rsa kind of its key (common.ssl_info.key_type)",
+      "--out DIR         write fullchain.pem and privkey.pem there, for another program",
+      "--key-type ec|rsa  kind of its key (common.ssl_info.key_type)",
       `--days N          days of its life (${LEAF_DAYS})`,
       "--no-ca           signed by itself, not by the local CA",
     ].join("\n"),

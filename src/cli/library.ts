@@ -99,7 +99,7 @@ function matchCommand(feature: Feature): Command {
       const { artist, duration } = context.values;
       const seconds = duration === undefined ? undefined : Number(duration);
       if (seconds !== undefined && !Number.isFinite(seconds)) {
-        throw new AppError("invalid_request", "--duration 应为秒数");
+        throw new AppError("invalid_request", "--duration must be a number of seconds");
       }
       const found = library.match({
         ...(typeof artist === "string" ? { name, artist } : { path: name }),
@@ -130,7 +130,8 @@ function wholeNumber(context: CommandContext, name: string, fallback: number): n
   const value = context.values[name];
   if (value === undefined) return fallback;
   const number = Number(value);
-  if (!Number.isInteger(number) || number < 1) throw new AppError("invalid_request", `--${name} 应为正整数`);
+  if (!Number.isInteger(number) || number < 1)
+    throw new AppError("invalid_request", `--${name} must be a whole number from 1`);
   return number;
 }
 
@@ -138,6 +139,6 @@ function sortOf(context: CommandContext): TrackSort {
   const value = context.values["sort"];
   if (value === undefined) return "path";
   const found = SORTS.find((sort) => sort === value);
-  if (found === undefined) throw new AppError("invalid_request", `--sort 可用：${SORTS.join("、")}`);
+  if (found === undefined) throw new AppError("invalid_request", `--sort is one of ${SORTS.join(", ")}`);
   return found;
 }

@@ -22,12 +22,28 @@ const options = {
   "id3-version": { type: "string" },
 } as const;
 
+/** Of `tag write` and `audio tag`. */
+export const TAG_HELP = [
+  "--title TEXT           title",
+  "--artist NAME          artist; may be given several times",
+  "--album TEXT           album",
+  "--album-artist NAME    artist of the album; several times",
+  "--track N              number of the track",
+  "--disc N               number of the disc",
+  "--year N               year",
+  "--genre TEXT           genre; several times",
+  "--lyrics FILE          lyrics, LRC or plain text",
+  "--translation FILE     translated lyrics",
+  "--cover FILE           cover picture",
+  "--id3-version 2.4      form of an MP3's tag: 2.4 or 2.3",
+].join("\n");
+
 /** Tags of any file, in the cache or not. They need no server and no configuration. */
 export const tagCommands: Command[] = [
   {
     name: "tag show",
-    summary: "显示文件的标签 / show the tags of a file",
-    usage: "show FILE",
+    summary: "show the tags of a file",
+    usage: "FILE",
     arity: [1, 1],
     async run(context) {
       const { path, format } = await target(context);
@@ -41,25 +57,21 @@ export const tagCommands: Command[] = [
   },
   {
     name: "tag write",
-    summary: "写入标签 / write tags",
-    usage: "write FILE --title … --artist … --cover …",
+    summary: "write tags into a file; its audio stays bit for bit the same",
+    usage: "FILE",
     options,
-    help: [
-      "--artist、--album-artist、--genre 可重复 / may be repeated",
-      "--lyrics、--translation、--cover: 文件路径 / a file",
-      "--id3-version 2.3|2.4 (MP3)",
-    ].join("\n"),
+    help: TAG_HELP,
     arity: [1, 1],
     async run(context) {
       const { path, format } = await target(context);
       const tags = await tagsFrom(context);
-      if (Object.keys(tags).length === 0) throw new AppError("invalid_request", "没有要写入的标签，见 --help");
+      if (Object.keys(tags).length === 0) throw new AppError("invalid_request", "no tags given, see --help");
       const version = text(context, "id3-version") ?? "2.4";
       if (version !== "2.3" && version !== "2.4") {
-        throw new AppError("invalid_request", `--id3-version 只能是 2.3 或 2.4，不能是 ${version}`);
+        throw new AppError("invalid_request", `--id3-version is 2.3 or 2.4, got "${version}"`);
       }
       await writeInPlace(path, format, tags, version);
-      context.result({ file: path, written: Object.keys(tags) }, `已写入 ${path}: ${Object.keys(tags).join(", ")}`);
+      context.result({ file: path, written: Object.keys(tags) }, `wrote to ${path}: ${Object.keys(tags).join(", ")}`);
       return 0;
     },
   },
@@ -68,8 +80,9 @@ export const tagCommands: Command[] = [
 async function target(context: CommandContext): Promise<{ path: string; format: TagFormat }> {
   const path = resolve(context.positionals[0] ?? "");
   const format = tagFormat(path);
-  if (format === undefined) throw new AppError("invalid_request", `${path}: 支持 MP3、FLAC、M4A、OGG、Opus`);
-  if (!(await Bun.file(path).exists())) throw new AppError("not_found", `没有这个文件: ${path}`);
+  if (format === undefined)
+    throw new AppError("invalid_request", `${path} is not of a known kind: mp3, flac, m4a, ogg, opus`);
+  if (!(await Bun.file(path).exists())) throw new AppError("not_found", `${path} does not exist`);
   return { path, format };
 }
 
@@ -77,7 +90,7 @@ function readOrFail(path: string, format: TagFormat) {
   try {
     return readTags(path, format);
   } catch (error) {
-    throw new AppError("unsupported", `${path}: 无法读取，文件可能已损坏`, { cause: error });
+    throw new AppError("unsupported", `${path} cannot be read as audio; it may be damaged`, { cause: error });
   }
 }
 
@@ -112,7 +125,7 @@ async function writeInPlace(path: string, format: TagFormat, tags: TrackTags, id
     await syncFile(copy);
     await rename(copy, path);
   } catch (error) {
-    throw new AppError("storage_failed", `${path}: 无法写入标签，原文件未变`, { cause: error });
+    throw new AppError("storage_failed", `tags cannot be written to ${path}; the file is as it was`, { cause: error });
   } finally {
     await rm(copy, { force: true });
   }
@@ -131,13 +144,14 @@ function texts(context: CommandContext, name: string): string[] | undefined {
 function number(context: CommandContext, name: string): number | undefined {
   const value = text(context, name);
   if (value === undefined) return undefined;
-  if (!/^[1-9]\d{0,4}$/.test(value)) throw new AppError("invalid_request", `--${name} 应为正整数，不能是 ${value}`);
+  if (!/^[1-9]\d{0,4}$/.test(value))
+    throw new AppError("invalid_request", `--${name} must be a whole number from 1, got "${value}"`);
   return Number(value);
 }
 
 async function bytesOf(path: string, name: string): Promise<Uint8Array> {
   const file = Bun.file(path);
-  if (!(await file.exists())) throw new AppError("not_found", `--${name}: 没有这个文件: ${path}`);
+  if (!(await file.exists())) throw new AppError("not_found", `--${name}: ${path} does not exist`);
   return file.bytes();
 }
 
@@ -150,7 +164,7 @@ async function coverFile(context: CommandContext): Promise<Uint8Array | undefine
   const path = text(context, "cover");
   if (path === undefined) return undefined;
   const cover = await coverForTag(await bytesOf(path, "cover"));
-  if (cover === undefined) throw new AppError("invalid_request", `--cover: 不是能识别的图片: ${path}`);
+  if (cover === undefined) throw new AppError("invalid_request", `--cover: ${path} is no picture of a known kind`);
   return cover;
 }
 
@@ -162,7 +176,7 @@ function describe(
     if (value === undefined) return [];
     if (name === "lyric" || name === "translation") {
       const lyric = String(value);
-      return [`${name}: ${lyric.split("\n").length} 行, ${Buffer.byteLength(lyric)} 字节`];
+      return [`${name}: ${lyric.split("\n").length} lines, ${Buffer.byteLength(lyric)} bytes`];
     }
     if (Array.isArray(value)) return [`${name}: ${value.join(" / ")}`];
     return [`${name}: ${typeof value === "object" && value !== null ? JSON.stringify(value) : String(value)}`];
