@@ -60,14 +60,14 @@ test("audio list: every file with its size and title; JSON without hashes", asyn
   expect(code).toBe(0);
   expect(text).toContain("tx_a_128k.mp3  64.");
   expect(text).toContain("晴天 🌞 - 周杰伦/AC/DC");
-  expect(text).toContain("3 个文件");
+  expect(text).toContain("3 files");
   expect(JSON.stringify(value)).not.toContain("hash");
 });
 
 test("audio tag: all untagged files from the platforms, with progress; then one by hand", async () => {
   const all = await run("audio tag");
   expect(all.code).toBe(1);
-  expect(all.value).toEqual({ tagged: ["tx_b_128k.mp3"], failed: [{ name: "tx_c_128k.mp3", error: "没有信息" }] });
+  expect(all.value).toEqual({ tagged: ["tx_b_128k.mp3"], failed: [{ name: "tx_c_128k.mp3", error: "nothing known of it" }] });
   expect(all.progress).toEqual(["0/2", "1/2", "end"]);
   const one = await run("audio tag", ["tx_c_128k.mp3"], { title: "手写", artist: ["甲", "乙"], track: "7" });
   expect(one.code).toBe(0);
@@ -84,7 +84,7 @@ test("audio verify: exit code 1 and the reason; --remove removes", async () => {
   const found = await run("audio verify");
   expect([found.code, found.progress.length]).toEqual([1, 4]);
   expect(found.text).toContain("tx_c_128k.mp3: 返回的不是音频");
-  expect((await run("audio verify", [], { remove: true })).text).toContain("已删除");
+  expect((await run("audio verify", [], { remove: true })).text).toContain("(deleted)");
   expect(await readdir(rig.folder)).not.toContain("tx_c_128k.mp3");
 });
 
