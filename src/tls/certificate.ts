@@ -1,4 +1,5 @@
 import { X509Certificate } from "node:crypto";
+import { parseAddress } from "../net/address.ts";
 
 /** A private key and the chain that belongs to it. */
 export interface KeyPair {
@@ -79,8 +80,12 @@ function namesOf(certificate: X509Certificate): string[] {
 /** Lower case; IPv6 in its shortest form, without brackets. */
 export function canonicalHost(host: string): string {
   const bare = host.replace(/^\[|\]$/g, "").toLowerCase();
-  if (!bare.includes(":")) return bare;
-  return URL.parse(`http://[${bare}]/`)?.hostname.slice(1, -1) ?? bare;
+  const bytes = bare.includes(":") ? parseAddress(bare) : undefined;
+  if (bytes === undefined) return bare;
+  const groups = Array.from({ length: 8 }, (_, i) =>
+    (((bytes[2 * i] ?? 0) << 8) | (bytes[2 * i + 1] ?? 0)).toString(16),
+  );
+  return URL.parse(`http://[${groups.join(":")}]/`)?.hostname.slice(1, -1) ?? bare;
 }
 
 function keyTypeOf({ publicKey }: X509Certificate): string {

@@ -111,12 +111,15 @@ function orderChain(leaf: ChainItem, all: ChainItem[]): { ordered: ChainItem[]; 
 
 /** Below this many bits browsers refuse an RSA key. */
 const LEAST_RSA_BITS = 2048;
+/** Two clocks are never quite the same. */
+const CLOCK_SLACK_MS = 300_000;
 
 function remarks(info: CertificateInfo, chain: ChainItem[], now: number): string[] {
   const found: string[] = [];
   if (info.notAfter <= now) found.push(`expired on ${dayText(info.notAfter)}`);
   else if (info.notAfter - now < 7 * DAY_MS) found.push(`expires on ${dayText(info.notAfter)}`);
-  if (info.notBefore > now) found.push(`is valid only from ${dayText(info.notBefore)}; is this machine's clock right?`);
+  if (info.notBefore - now > CLOCK_SLACK_MS)
+    found.push(`is valid only from ${dayText(info.notBefore)}; is this machine's clock right?`);
   if (info.names.length === 0) found.push("names no host (no subjectAltName), so clients refuse it");
   const bits = /^RSA (\d+)/.exec(info.keyType)?.[1];
   if (bits !== undefined && Number(bits) < LEAST_RSA_BITS) found.push(`its RSA key of ${bits} bits is too weak`);

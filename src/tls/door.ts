@@ -1,6 +1,7 @@
 import { chmodSync, lstatSync, rmSync } from "node:fs";
 import { AppError } from "../core/errors.ts";
 import type { Logger } from "../ops/log.ts";
+import { preferNewestListener } from "./newest-first.ts";
 
 /** One certificate with the name that selects it (SNI); without a name it is the default. */
 export interface TlsEntry {
@@ -49,14 +50,20 @@ export interface SecureDoorOptions {
 
 export function openPlain(options: DoorOptions, host: string, port: number): Door {
   const { settings, drain } = common(options, { secure: false, local: false });
-  return { server: Bun.serve({ ...settings, ...address(options, host, port) }), secure: false, drain };
+  // `development: false` alone implies reusePort: a second server on the port would get half of our connections.
+  const server = Bun.serve({ ...settings, ...address(options, host, port), reusePort: false });
+  return { server, secure: false, drain };
 }
 
 /** @throws what `Bun.serve` throws; EADDRINUSE also when the other program would share the port */
 export function openSecure(options: DoorOptions, tls: SecureDoorOptions, host: string, port: number): Door {
   // With reusePort a second server of the same user would get half of our connections and nobody would know.
   if (port !== 0) Bun.listen({ ...address(options, host, port), socket: { data() {} } }).stop(true);
-  return secureDoor(options, tls, host, port);
+  const door = secureDoor(options, tls, host, port);
+  if (!preferNewestListener(door.server.port ?? port)) {
+    options.log.debug("new connections are spread over old and new listener while certificates are swapped");
+  }
+  return door;
 }
 
 function secureDoor(options: DoorOptions, tls: SecureDoorOptions, host: string, port: number): Door {

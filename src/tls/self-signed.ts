@@ -94,7 +94,8 @@ export function hostOf(name: string): string {
   if (isIP(plain) !== 0) return plain;
   const wildcard = plain.startsWith("*.") ? "*." : "";
   const ascii = wildcard + domainToASCII(plain.slice(wildcard.length));
-  if (ascii.length > 253 || !HOST_NAME.test(ascii)) {
+  // domainToASCII cuts a path or port off, where a slip of the finger should be told.
+  if (/[\s/:?#@\\%]/.test(plain) || ascii.length > 253 || !HOST_NAME.test(ascii)) {
     throw new AppError(
       "invalid_request",
       `"${name}" is neither a host name nor an IP address (no http://, no port, no path)`,

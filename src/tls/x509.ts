@@ -1,6 +1,7 @@
 import { createHash, createPublicKey, type KeyObject, randomBytes, sign } from "node:crypto";
 import { isIP } from "node:net";
 import forge from "node-forge";
+import { parseAddress } from "../net/address.ts";
 
 const { asn1, util } = forge;
 const { Class, Type } = asn1;
@@ -79,17 +80,8 @@ function generalName(name: string): Node {
 
 /** 4 or 16 bytes in network order. */
 function addressBytes(address: string): number[] {
-  if (isIP(address) === 4) return address.split(".").map(Number);
-  // A dotted tail (::ffff:1.2.3.4) is gone after this: the parser writes it as two groups.
-  const plain = URL.parse(`http://[${address}]/`)?.hostname.slice(1, -1) ?? address;
-  const [head = "", tail] = plain.split("::");
-  const groups = (part: string) => part.split(":").filter((group) => group !== "");
-  const [left, right] = [groups(head), groups(tail ?? "")];
-  const gap = tail === undefined ? 0 : 8 - left.length - right.length;
-  return [...left, ...new Array<string>(gap).fill("0"), ...right].flatMap((group) => {
-    const value = Number.parseInt(group, 16);
-    return [value >> 8, value & 0xff];
-  });
+  const bytes = parseAddress(address) ?? new Uint8Array(16);
+  return [...(isIP(address) === 4 ? bytes.subarray(12) : bytes)];
 }
 
 /** RFC 7093, method 1: the key's hash, cut to 160 bits. */
