@@ -1,6 +1,7 @@
 import { chmodSync, lstatSync, rmSync } from "node:fs";
 import { AppError } from "../core/errors.ts";
 import type { Logger } from "../ops/log.ts";
+import { preferNewestListener } from "./newest-first.ts";
 
 /** One certificate with the name that selects it (SNI); without a name it is the default. */
 export interface TlsEntry {
@@ -58,7 +59,11 @@ export function openPlain(options: DoorOptions, host: string, port: number): Doo
 export function openSecure(options: DoorOptions, tls: SecureDoorOptions, host: string, port: number): Door {
   // With reusePort a second server of the same user would get half of our connections and nobody would know.
   if (port !== 0) Bun.listen({ ...address(options, host, port), socket: { data() {} } }).stop(true);
-  return secureDoor(options, tls, host, port);
+  const door = secureDoor(options, tls, host, port);
+  if (!preferNewestListener(door.server.port ?? port)) {
+    options.log.debug("new connections are spread over old and new listener while certificates are swapped");
+  }
+  return door;
 }
 
 function secureDoor(options: DoorOptions, tls: SecureDoorOptions, host: string, port: number): Door {

@@ -308,11 +308,13 @@ describe("certificates are swapped while requests run", () => {
         .text();
     const downloads = [download("--http1.1"), download("--http2")];
     const multiplexed = countHttp2(address);
+    const newcomers = countNewConnections(port);
     await Bun.sleep(400);
     for (const next of [second, third]) {
-      await listener.swapCertificates(tlsEntries(next, [], []), modern);
+      const swapping = listener.swapCertificates(tlsEntries(next, [], []), modern);
       // From here on nobody gets the old one.
       for (let i = 0; i < 5; i++) expect((await handshake(port, null)).fingerprint).toBe(fingerprintOf(next.cert));
+      await swapping;
     }
     const load = await new Response(wrk.stdout).text();
     expect(load).not.toContain("Socket errors");
@@ -320,6 +322,7 @@ describe("certificates are swapped while requests run", () => {
     expect(Number(/(\d+) requests in/.exec(load)?.[1])).toBeGreaterThan(50);
     expect(await Promise.all(downloads)).toEqual(["200 4000000 0", "200 4000000 0"]);
     const { answered, failed, sessions } = await multiplexed.stop();
+    expect(await newcomers.stop()).toMatchObject({ failed: 0 });
     expect({ failed, several: sessions > 1, many: answered > 20 }).toEqual({ failed: [], several: true, many: true });
   });
 
@@ -358,6 +361,17 @@ describe("certificates are swapped while requests run", () => {
     expect(["whole", "cut"]).toContain(await reading);
   });
 });
+
+/** A client that makes a connection for every request. */
+function countNewConnections(port: number) {
+  const child = Bun.spawn(["bun", join(import.meta.dir, "new-connections.ts"), String(port)], { stdout: "pipe" });
+  return {
+    async stop(): Promise<{ answered: number; failed: number }> {
+      child.kill("SIGINT");
+      return JSON.parse(await new Response(child.stdout).text());
+    },
+  };
+}
 
 /** One HTTP/2 client that asks one thing after another, and takes a new connection when it is told to go. */
 function countHttp2(address: string) {
