@@ -49,6 +49,7 @@ export async function issueCertificate(order: AcmeOrder, deps: AcmeDeps): Promis
     timer = setTimeout(() => reject(new AppError("upstream_unreachable", "证书签发超时")), ORDER_DEADLINE_MS);
   });
   try {
+    await requireReachable(order);
     return await Promise.race([runOrder(order, deps), late]);
   } catch (error) {
     throw describeFailure(error, order.directoryUrl);
@@ -65,6 +66,22 @@ function requireProvable(order: AcmeOrder, proof: Proof): void {
   if (wildcard !== undefined && proof.type !== "dns-01") {
     throw new AppError("invalid_request", `通配符 ${wildcard} 只能用 dns-01 验证（common.ssl_info.acme.challenge）`);
   }
+}
+
+/** The client library loses the reason when there is no answer at all, so it is found out first. */
+async function requireReachable({ directoryUrl, ca }: AcmeOrder): Promise<void> {
+  let status: number;
+  try {
+    const reply = await fetch(directoryUrl, {
+      signal: AbortSignal.timeout(REQUEST_DEADLINE_MS),
+      ...(ca === undefined ? {} : { tls: { ca } }),
+    });
+    await reply.body?.cancel();
+    status = reply.status;
+  } catch (error) {
+    throw unreachable(directoryUrl, codeOf(error) ?? messageOf(error));
+  }
+  if (status !== 200) throw unreachable(directoryUrl, `HTTP ${status}`);
 }
 
 async function runOrder(order: AcmeOrder, deps: AcmeDeps): Promise<KeyPair> {
@@ -84,8 +101,8 @@ async function signIn(order: AcmeOrder, deps: AcmeDeps): Promise<acme.Client> {
   const record = (await deps.store.loadAcme(server)) ?? (await newRecord(deps.store, server));
   Object.assign(acme.axios.defaults, {
     timeout: REQUEST_DEADLINE_MS,
-    // The client's own setting: further tries of a request after 5 and 10 seconds.
-    acmeSettings: { retryMaxAttempts: 2, retryDefaultDelay: 5 },
+    // The client's own setting: further tries of a request after 2 and 4 seconds.
+    acmeSettings: { retryMaxAttempts: 2, retryDefaultDelay: 2 },
     httpsAgent: new Agent(order.ca === undefined ? {} : { ca: order.ca }),
   });
   const connect = (accountUrl?: string) =>
@@ -110,12 +127,30 @@ async function signIn(order: AcmeOrder, deps: AcmeDeps): Promise<acme.Client> {
     }
   }
   const client = connect();
-  await client.createAccount({
-    termsOfServiceAgreed: true,
-    ...(order.email === "" ? {} : { contact: [`mailto:${order.email}`] }),
-  });
+  await register(client, order.email);
   await deps.store.saveAcme(server, { ...record, accountUrl: client.getAccountUrl() });
   return client;
+}
+
+async function register(client: acme.Client, email: string): Promise<void> {
+  try {
+    await client.createAccount({
+      termsOfServiceAgreed: true,
+      ...(email === "" ? {} : { contact: [`mailto:${email}`] }),
+    });
+  } catch (error) {
+    // The server has an account for our key. The library then writes it anew, which some servers refuse; we need only
+    // its address, which the library has by now.
+    if (!isRefusal(error) || !hasAccount(client)) throw error;
+  }
+}
+
+function hasAccount(client: acme.Client): boolean {
+  try {
+    return client.getAccountUrl() !== "";
+  } catch {
+    return false;
+  }
 }
 
 async function newRecord(store: CertificateStore, server: string): Promise<AcmeRecord> {
@@ -200,9 +235,9 @@ export async function readAuthorityFile(file: string): Promise<string | undefine
   }
 }
 
-/** The server answered and said no; everything else is about reaching it. */
+/** The server answered and said no. The library's own TypeError means that there was no answer to read. */
 function isRefusal(error: unknown): boolean {
-  return error instanceof Error && !isAppError(error) && codeOf(error) === undefined;
+  return error instanceof Error && !isAppError(error) && !(error instanceof TypeError) && codeOf(error) === undefined;
 }
 
 function codeOf(error: unknown): string | undefined {
@@ -215,9 +250,11 @@ function messageOf(error: unknown): string {
 
 function describeFailure(error: unknown, directoryUrl: string): AppError {
   if (isAppError(error)) return error;
-  const code = codeOf(error);
+  if (!isRefusal(error)) return unreachable(directoryUrl, codeOf(error) ?? "没有回应", error);
+  return new AppError("upstream_refused", `证书签发失败：${messageOf(error)}`, { cause: error });
+}
+
+function unreachable(directoryUrl: string, reason: string, cause?: unknown): AppError {
   const host = URL.parse(directoryUrl)?.host ?? directoryUrl;
-  if (code === undefined)
-    return new AppError("upstream_refused", `证书签发失败：${messageOf(error)}`, { cause: error });
-  return new AppError("upstream_unreachable", `无法连接证书服务器 ${host}（${code}）`, { cause: error });
+  return new AppError("upstream_unreachable", `无法连接证书服务器 ${host}（${reason}）`, { cause });
 }
