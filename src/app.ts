@@ -3,6 +3,7 @@ import { mkdir } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import { Redis } from "ioredis";
 import { type Access, createAccess } from "./access/access.ts";
+import { listenBehindProxy } from "./app-listen.ts";
 import { exportMetrics } from "./app-metrics.ts";
 import { composeHttp } from "./app-routes.ts";
 import { type AudioCache, createAudioCache } from "./audio/index.ts";
@@ -344,7 +345,10 @@ export async function openApp(place: AppPlace): Promise<App> {
       config.security.key.enable ? `?key=${encodeURIComponent(config.security.key.values[0] ?? "")}` : "",
     async start() {
       const { common } = config;
-      listener = await startListener({
+      const { proxy_protocol, trusted } = common.reverse_proxy;
+      const listen = proxy_protocol ? listenBehindProxy : startListener;
+      listener = await listen({
+        trusted,
         hosts: common.hosts,
         ports: common.ports,
         tls: await tls.prepare(),

@@ -9,7 +9,7 @@ const LAYERS: string[][] = [
   ["cache", "sources", "scripts", "audio", "library", "webdav", "tls", "access", "domains", "client-script"],
   ["resolve"],
   ["http", "dashboard"],
-  ["app-routes.ts", "app-metrics.ts"],
+  ["app-routes.ts", "app-metrics.ts", "app-listen.ts"],
   ["app.ts"],
   ["cli"],
   ["main.ts"],

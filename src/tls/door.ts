@@ -16,6 +16,8 @@ export interface TlsEntry {
 export interface Connection {
   /** The peer's address; empty for a Unix socket. */
   address: string;
+  /** The peer's port; 0 for a Unix socket. */
+  port: number;
   secure: boolean;
   /** The request came through our Unix socket: a proxy on this machine stands in front. */
   local: boolean;
@@ -121,8 +123,11 @@ function address({ hosts }: DoorOptions, hostname: string, port: number) {
 function common(options: DoorOptions, kind: { secure: boolean; local: boolean }) {
   let draining = false;
   const { handle } = options;
-  const answer = (request: Request, server: Server) =>
-    handle(request, { ...kind, address: kind.local ? "" : (server.requestIP(request)?.address ?? "") });
+  const { secure, local } = kind;
+  const answer = (request: Request, server: Server) => {
+    const peer = local ? null : server.requestIP(request);
+    return handle(request, { address: peer?.address ?? "", port: peer?.port ?? 0, secure, local });
+  };
   const settings = {
     idleTimeout: Math.min(255, options.idleSeconds),
     maxRequestBodySize: options.maxBodyBytes,
@@ -132,9 +137,14 @@ function common(options: DoorOptions, kind: { secure: boolean; local: boolean })
       return Promise.resolve(answer(request, server)).then(closing);
     },
     error(error: unknown): Response {
-      options.log.error("unhandled failure in the server", { error });
-      return new Response('{"code":4,"msg":"内部服务器错误","data":null}', {
-        status: 500,
+      // A file that went away between our look at it and the runtime's opening of it.
+      const gone = error instanceof Error && "code" in error && error.code === "ENOENT";
+      if (!gone) options.log.error("unhandled failure in the server", { error });
+      const body = gone
+        ? '{"code":6,"msg":"未找到您所请求的资源","data":null}'
+        : '{"code":4,"msg":"内部服务器错误","data":null}';
+      return new Response(body, {
+        status: gone ? 404 : 500,
         headers: { "content-type": "application/json; charset=utf-8" },
       });
     },

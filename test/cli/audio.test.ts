@@ -67,7 +67,10 @@ test("audio list: every file with its size and title; JSON without hashes", asyn
 test("audio tag: all untagged files from the platforms, with progress; then one by hand", async () => {
   const all = await run("audio tag");
   expect(all.code).toBe(1);
-  expect(all.value).toEqual({ tagged: ["tx_b_128k.mp3"], failed: [{ name: "tx_c_128k.mp3", error: "nothing known of it" }] });
+  expect(all.value).toEqual({
+    tagged: ["tx_b_128k.mp3"],
+    failed: [{ name: "tx_c_128k.mp3", error: "nothing known of it" }],
+  });
   expect(all.progress).toEqual(["0/2", "1/2", "end"]);
   const one = await run("audio tag", ["tx_c_128k.mp3"], { title: "手写", artist: ["甲", "乙"], track: "7" });
   expect(one.code).toBe(0);

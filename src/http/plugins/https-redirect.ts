@@ -20,7 +20,7 @@ export interface RedirectDeps {
 }
 
 /** What must work without HTTPS: proofs for a certificate, probes, and fetching the CA that HTTPS is trusted by. */
-const PLAIN = new Set(["/health", "/ready", "/ca", "/ca.crt"]);
+const PLAIN = new Set(["/health", "/ready", "/ca", "/ca.crt", "/docs/page.css"]);
 const CHALLENGES = "/.well-known/acme-challenge/";
 /** Browsers remember a permanent redirect without an end; one that is switched off must be forgotten. */
 const REMEMBERED_SECONDS = 86_400;
