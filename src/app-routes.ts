@@ -29,8 +29,8 @@ import { localRoutes } from "./http/routes/local.ts";
 import { type MusicDeps, musicRoutes } from "./http/routes/music.ts";
 import { opsRoutes } from "./http/routes/ops.ts";
 import { queryRoutes } from "./http/routes/query.ts";
-import { rootRoutes } from "./http/routes/root.ts";
-import { scriptRoutes } from "./http/routes/script.ts";
+import { aliveAnswer, rootRoutes } from "./http/routes/root.ts";
+import { createScriptLane, type ScriptDeps, scriptRoutes } from "./http/routes/script.ts";
 import { scriptsAdminRoutes } from "./http/routes/scripts-admin.ts";
 import { tlsRoutes } from "./http/routes/tls.ts";
 import { traceRoutes } from "./http/routes/traces.ts";
@@ -113,17 +113,19 @@ export function composeHttp(features: RouteFeatures) {
   const isHttps = (request: Request) => base(request, contextOf(request).peer.viaProxy === true).startsWith("https:");
   const download = () => config().common.download_config;
 
+  const script: ScriptDeps = {
+    settings: remade(config, ({ common }) => ({ allowed: common.allow_download_script, ...common.download_config })),
+    keyGood: gate.scriptKeyGood,
+    baseUrl: base,
+    render: remembered((url, key) => renderScript({ ...download(), url, key }), download),
+  };
+
   const groups = [
     openApi(features.version),
     docsRoutes(),
     rootRoutes({ landing: (request) => landing(features, base(request, contextOf(request).peer.viaProxy === true)) }),
     opsRoutes(features),
-    scriptRoutes({
-      settings: () => ({ allowed: config().common.allow_download_script, ...download() }),
-      keyGood: gate.scriptKeyGood,
-      baseUrl: base,
-      render: remembered((url, key) => renderScript({ ...download(), url, key }), download),
-    }),
+    scriptRoutes(script),
     gcspRoutes({
       settings: () => config().module.gcsp,
       now: Date.now,
@@ -158,7 +160,8 @@ export function composeHttp(features: RouteFeatures) {
   const headers = remade(config, ({ security, common }) =>
     createAnswerHeaders(security.cors, { hsts: common.ssl_info.hsts, pages: PAGES }),
   );
-  const fastLane = createFastLane(music);
+  const urlLane = createFastLane(music);
+  const scriptLane = createScriptLane(script);
   const redirect = createHttpsRedirect({
     target: () => (config().common.ssl_info.redirect_http ? features.tls.secureTarget() : undefined),
     publicUrl: () => config().common.public_url,
@@ -168,9 +171,6 @@ export function composeHttp(features: RouteFeatures) {
   const handle = createHandler({
     routes: composeRoutes(groups, log),
     access: gate,
-    // With a preferred library the client's own words decide: no path says enough.
-    fastLane: (request, path, context) =>
-      config().common.local_music.prefer && request.url.includes("?") ? undefined : fastLane(request, path, context),
     mounts: [
       {
         prefix: `${features.davPrefix}/`,
@@ -181,6 +181,15 @@ export function composeHttp(features: RouteFeatures) {
         },
       },
     ],
+    fastLane(request, path, context) {
+      if (path === "/") return aliveAnswer(request);
+      if (path === "/script") return scriptLane(request, context);
+      // With a preferred library the client's own words decide: no path says enough.
+      if (config().common.local_music.prefer && request.url.includes("?")) return undefined;
+      return urlLane(request, path, context);
+    },
+    bodyLimit: (method, path) =>
+      isUpload(method, path, `${features.davPrefix}/`) ? undefined : config().security.body_limit,
     headers: {
       forAnswer: (request, path) => headers().forAnswer(request, path),
       preflight: (request) => headers().preflight(request),
@@ -190,6 +199,13 @@ export function composeHttp(features: RouteFeatures) {
     debug: () => config().common.debug_mode,
   });
   return (request: Request, peerAddress: string) => redirect(request, peerAddress) ?? handle(request, peerAddress);
+}
+
+/** Bodies that their routes stream, with limits of their own. */
+const UPLOADS = new Set(["/api/v1/library/upload", "/api/v1/cache/import"]);
+
+function isUpload(method: string, path: string, dav: string): boolean {
+  return UPLOADS.has(path) || (method === "PUT" && path.startsWith(dav));
 }
 
 function landing(features: RouteFeatures, base: string): string {

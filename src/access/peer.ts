@@ -48,6 +48,16 @@ const LOCAL_SOCKET: Address = { family: 4, text: "127.0.0.1", words: [0, 0, 0, 0
 /** A header that lists hops is read from its end; what lies further left is never needed and may be long. */
 const MAX_CHAIN = 2048;
 const MAX_HOPS = 32;
+/** Addresses whose meaning is remembered: a client asks more than once. */
+const MAX_CONNECTIONS = 2000;
+
+interface Connection {
+  direct: Address;
+  trusted: boolean;
+  /** Of a request that names nobody else. */
+  caller: Caller;
+  local: boolean;
+}
 
 /**
  * Reads the caller's address.
@@ -84,13 +94,29 @@ export function createPeerReader(rules: ProxyRules): PeerReader {
     return walk(splitTail(forwarded).map(forParameter), direct, passes);
   }
 
-  function read(headers: Headers, peerAddress: string): Caller {
-    const direct = connectionAddress(peerAddress);
-    if (trusts(direct)) {
-      const client = named(headers, direct);
-      return caller(client ?? direct, true, client !== undefined, false);
+  /** What a connection's address alone says; forgotten all at once when full, because it is quickly learned again. */
+  const connections = new Map<string, Connection>();
+
+  function connectionOf(peerAddress: string): Connection {
+    let known = connections.get(peerAddress);
+    if (known === undefined) {
+      const direct = connectionAddress(peerAddress);
+      const trusted = trusts(direct);
+      known = { direct, trusted, caller: caller(direct, trusted, false, false), local: isLocal(direct) };
+      if (connections.size >= MAX_CONNECTIONS) connections.clear();
+      connections.set(peerAddress, known);
     }
-    return caller(direct, false, false, refuses && headers.has(realIp) && !isLocal(direct));
+    return known;
+  }
+
+  function read(headers: Headers, peerAddress: string): Caller {
+    const connection = connectionOf(peerAddress);
+    const { direct } = connection;
+    if (connection.trusted) {
+      const client = named(headers, direct);
+      return client === undefined ? connection.caller : caller(client, true, true, false);
+    }
+    return refuses && !connection.local && headers.has(realIp) ? caller(direct, false, false, true) : connection.caller;
   }
 
   return {

@@ -31,12 +31,45 @@ const MAX_MARKS = 5_000;
 const NO_ROUTES: ReadonlySet<string> = new Set();
 
 /**
+ * When each client last asked for each key. Every hit passes here: two generations of maps by key (whose texts are
+ * hashed already) cost a tenth of one list in order of use, and forget the older half at once.
+ */
+function createAsks(now: () => number) {
+  type ByKey = Map<string, Map<string, number>>;
+  let recent: ByKey = new Map();
+  let older: ByKey = new Map();
+  let count = 0;
+
+  return {
+    /** @returns Unix ms of the ask before this one */
+    note(client: string, key: string): number | undefined {
+      let clients = recent.get(key);
+      if (clients === undefined) {
+        clients = new Map();
+        recent.set(key, clients);
+      }
+      const known = clients.get(client);
+      clients.set(client, now());
+      if (known !== undefined) return known;
+      const before = older.get(key)?.get(client);
+      count += 1;
+      if (count >= MAX_ASKS / 2) {
+        older = recent;
+        recent = new Map();
+        count = 0;
+      }
+      return before;
+    },
+  };
+}
+
+/**
  * A player that was given a dead address asks again a moment later. Sooner than `min_gap` is a mere double request,
  * later than `window` a replay. Renewals are bounded per song, per client and altogether, so that nobody can use this
  * to hammer a platform.
  */
 export function createHealer(rules: () => HealRules, now: () => number): Healer {
-  const asks = new LRUCache<string, number>({ max: MAX_ASKS });
+  const asks = createAsks(now);
   const renewedAt = new LRUCache<string, number>({ max: MAX_MARKS });
   const marks = new LRUCache<string, Map<string, number>>({ max: MAX_MARKS });
   let minute = 0;
@@ -44,13 +77,6 @@ export function createHealer(rules: () => HealRules, now: () => number): Healer 
   let total = 0;
   let renewals = 0;
   let held = 0;
-
-  function note(client: string, key: string): number | undefined {
-    const ask = `${client}\n${key}`;
-    const before = asks.get(ask);
-    asks.set(ask, now());
-    return before;
-  }
 
   function allowed(client: string, key: string): boolean {
     const { cool_down, per_client, total: most } = rules();
@@ -76,13 +102,13 @@ export function createHealer(rules: () => HealRules, now: () => number): Healer 
 
   return {
     suspects(client, key) {
-      const before = note(client, key);
+      const before = asks.note(client, key);
       if (before === undefined) return false;
       const { enable, min_gap, window } = rules();
       const gap = now() - before;
       return enable && gap >= min_gap * 1000 && gap <= window * 1000 && allowed(client, key);
     },
-    served: (client, key) => void note(client, key),
+    served: (client, key) => void asks.note(client, key),
     mark(key, route) {
       const routes = marks.get(key) ?? new Map<string, number>();
       routes.set(route, now() + rules().mark * 1000);

@@ -1,8 +1,10 @@
 import type { Elysia } from "elysia";
 import { AppError, toAppError } from "../core/errors.ts";
 import type { Logger } from "../ops/log.ts";
+import { withBoundedBody } from "./body-limit.ts";
 import { type Peer, type RequestContext, setContext } from "./context.ts";
 import { dialectOf, errorBody } from "./errors.ts";
+import { addCommon, createHotResponses, type HotAnswer } from "./hot-answer.ts";
 import { createRequestIds } from "./plugins/request-id.ts";
 
 /** What the access rules say about a request, before any route sees it. */
@@ -30,8 +32,8 @@ export interface RequestObserver {
 export interface HandlerDeps {
   routes: Pick<Elysia, "handle">;
   access: AccessGate;
-  /** The JSON of an answer from memory, without the router; undefined = the router's turn. */
-  fastLane?: ((request: Request, path: string, context: RequestContext) => string | undefined) | undefined;
+  /** An answer from memory, without the router; undefined = the router's turn. */
+  fastLane?: ((request: Request, path: string, context: RequestContext) => HotAnswer | undefined) | undefined;
   /** Handlers that take whole paths with methods that the router does not know (WebDAV). */
   mounts?: { prefix: string; handle: (request: Request, context: RequestContext) => Promise<Response> }[];
   /** CORS and security headers for this request; also answers preflights. */
@@ -39,6 +41,8 @@ export interface HandlerDeps {
     forAnswer(request: Request, path: string): Record<string, string>;
     preflight(request: Request): Response | undefined;
   };
+  /** Largest body in bytes; undefined = the route streams it and has a limit of its own. */
+  bodyLimit?: (method: string, path: string) => number | undefined;
   observer?: RequestObserver;
   log: Logger;
   debug: () => boolean;
@@ -46,37 +50,9 @@ export interface HandlerDeps {
 
 /** Largest request target, as the original's server had it. */
 const MAX_TARGET = 8190;
+const ORIGIN_ROOM = 256;
 
-/**
- * The pipeline around the routes: id, who asks, may they, answer, headers, metrics. Never throws, never shows a stack.
- * A hot answer is made at once, without a promise and with all its headers in one object: that is what most requests
- * of a busy server are.
- */
-export function createHandler(
-  deps: HandlerDeps,
-): (request: Request, peerAddress: string) => Response | Promise<Response> {
-  const requestId = createRequestIds();
-
-  return function handle(request, peerAddress) {
-    const startedAt = performance.now();
-    const id = requestId(request.headers.get("x-request-id"));
-    const path = pathOf(request.url);
-    const arrival: Arrival = { id, startedAt, path };
-    try {
-      const decision = deps.access.check(request, path, peerAddress);
-      if (decision instanceof Promise) {
-        return decision
-          .then((later) => proceed(deps, request, arrival, later))
-          .catch((error) => fail(deps, request, arrival, error));
-      }
-      const answer = proceed(deps, request, arrival, decision);
-      return answer instanceof Promise ? answer.catch((error) => fail(deps, request, arrival, error)) : answer;
-    } catch (error) {
-      return fail(deps, request, arrival, error);
-    }
-  };
-}
-
+/** What is known of a request when it comes in. */
 interface Arrival {
   id: string;
   /** `performance.now()` */
@@ -84,61 +60,74 @@ interface Arrival {
   path: string;
 }
 
-function proceed(
+/**
+ * The pipeline around the routes: id, who asks, may they, answer, headers, metrics. Never throws, never shows a stack.
+ * A hot answer is made at once, without a promise and with headers that are copied, not built: that is what most
+ * requests of a busy server are.
+ */
+export function createHandler(
   deps: HandlerDeps,
-  request: Request,
-  arrival: Arrival,
-  decision: AccessDecision,
-): Response | Promise<Response> {
-  const context = makeContext(arrival, decision);
-  if (decision.error !== undefined) {
+): (request: Request, peerAddress: string) => Response | Promise<Response> {
+  const requestId = createRequestIds();
+  const hotResponse = createHotResponses();
+
+  function proceed(request: Request, arrival: Arrival, decision: AccessDecision): Response | Promise<Response> {
+    const context = makeContext(arrival, decision);
+    const { path } = arrival;
+    if (decision.error !== undefined) {
+      setContext(request, context);
+      const refusal = errorResponse(decision.error, path, context.peer.address);
+      return finish(deps, request, arrival, refusal, context, decision.headers);
+    }
+    const hot = deps.debug() ? undefined : deps.fastLane?.(request, path, context);
+    if (hot !== undefined) {
+      const response = hotResponse(hot, deps.headers.forAnswer(request, path), arrival.id, decision.headers);
+      deps.observer?.finished(path, request.method, 200, performance.now() - arrival.startedAt);
+      return response;
+    }
     setContext(request, context);
-    return finish(
-      deps,
-      request,
-      arrival,
-      errorResponse(decision.error, arrival.path, context.peer.address),
-      context,
-      decision.headers,
+    return route(deps, request, path, context).then(
+      (response) => finish(deps, request, arrival, response, context, decision.headers),
+      (error) => fail(deps, request, arrival, error, context, decision.headers),
     );
   }
-  const hot = deps.fastLane?.(request, arrival.path, context);
-  if (hot !== undefined && !deps.debug()) return hotResponse(deps, request, arrival, hot, context, decision.headers);
-  setContext(request, context);
-  return route(deps, request, arrival.path, context).then((response) =>
-    finish(deps, request, arrival, response, context, decision.headers),
-  );
-}
 
-function hotResponse(
-  deps: HandlerDeps,
-  request: Request,
-  arrival: Arrival,
-  body: string,
-  context: RequestContext,
-  extra: Record<string, string> | undefined,
-): Response {
-  const headers: Record<string, string> = {
-    ...deps.headers.forAnswer(request, arrival.path),
-    ...extra,
-    "content-type": "application/json; charset=utf-8",
-    "x-request-id": arrival.id,
+  return function handle(request, peerAddress) {
+    const arrival = {
+      id: requestId(request.headers.get("x-request-id")),
+      startedAt: performance.now(),
+      path: pathOf(request.url),
+    };
+    const failed = (error: unknown) => fail(deps, request, arrival, error, undefined, undefined);
+    try {
+      const decision = deps.access.check(request, arrival.path, peerAddress);
+      if (decision instanceof Promise) return decision.then((later) => proceed(request, arrival, later)).catch(failed);
+      const answer = proceed(request, arrival, decision);
+      return answer instanceof Promise ? answer.catch(failed) : answer;
+    } catch (error) {
+      return failed(error);
+    }
   };
-  if (context.cacheStatus !== undefined) headers["cache-status"] = context.cacheStatus;
-  deps.observer?.finished(arrival.path, request.method, 200, performance.now() - arrival.startedAt);
-  return new Response(body, { headers });
 }
 
-async function route(deps: HandlerDeps, request: Request, path: string, context: RequestContext): Promise<Response> {
-  if (request.url.length > MAX_TARGET + 256) throw new AppError("invalid_request", "请求地址过长");
-  if (request.method === "OPTIONS") {
-    const preflight = deps.headers.preflight(request);
+async function route(deps: HandlerDeps, given: Request, path: string, context: RequestContext): Promise<Response> {
+  if (given.url.length > MAX_TARGET + ORIGIN_ROOM) throw new AppError("invalid_request", "请求地址过长");
+  if (given.method === "OPTIONS") {
+    const preflight = deps.headers.preflight(given);
     if (preflight !== undefined) return preflight;
   }
+  const limit = mayHaveBody(given.method) ? deps.bodyLimit?.(given.method, path) : undefined;
+  const request = limit === undefined ? given : await withBoundedBody(given, limit);
+  if (request !== given) setContext(request, context);
   const mount = deps.mounts?.find((item) => path === item.prefix.slice(0, -1) || path.startsWith(item.prefix));
   if (mount !== undefined) return mount.handle(request, context);
   if (request.method !== "HEAD" || servesFiles(path)) return deps.routes.handle(request);
   return withoutBody(await deps.routes.handle(asGet(request, context)));
+}
+
+/** No route of ours reads the body of the others. */
+function mayHaveBody(method: string): boolean {
+  return method !== "GET" && method !== "HEAD";
 }
 
 /** These routes answer HEAD themselves, without opening the file. */
@@ -183,12 +172,20 @@ export function errorResponse(error: unknown, path: string, address?: string): R
   return new Response(JSON.stringify(body), { status, headers });
 }
 
-function fail(deps: HandlerDeps, request: Request, arrival: Arrival, error: unknown): Response {
+function fail(
+  deps: HandlerDeps,
+  request: Request,
+  arrival: Arrival,
+  error: unknown,
+  context: RequestContext | undefined,
+  extra: Record<string, string> | undefined,
+): Response {
   const known = toAppError(error);
   if (known.kind === "internal" || known.kind === "storage_failed") {
     deps.log.error("request failed", { id: arrival.id, path: arrival.path.slice(0, 200), error, detail: known.detail });
   }
-  return finish(deps, request, arrival, errorResponse(error, arrival.path), undefined, undefined);
+  const response = errorResponse(error, arrival.path, context?.peer.address);
+  return finish(deps, request, arrival, response, context, extra);
 }
 
 function finish(
@@ -200,32 +197,28 @@ function finish(
   extra: Record<string, string> | undefined,
 ): Response {
   const { id, path, startedAt } = arrival;
-  const { headers } = response;
+  const { headers, status } = response;
+  const { method } = request;
   headers.set("x-request-id", id);
-  const common = deps.headers.forAnswer(request, path);
-  for (const name in common) if (!headers.has(name)) headers.set(name, common[name] ?? "");
+  addCommon(headers, deps.headers.forAnswer(request, path));
   for (const name in extra) headers.set(name, extra[name] ?? "");
   if (context?.cacheStatus !== undefined) headers.set("cache-status", context.cacheStatus);
   const milliseconds = performance.now() - startedAt;
   if (deps.debug()) {
     headers.set("server-timing", `total;dur=${milliseconds.toFixed(1)}`);
-    const peer = context?.peer.address;
-    deps.log.debug("request", {
-      id,
-      method: request.method,
-      path,
-      status: response.status,
-      ms: Math.round(milliseconds),
-      peer,
-    });
+    const ms = Math.round(milliseconds);
+    deps.log.debug("request", { id, method, path: path.slice(0, 200), status, ms, peer: context?.peer.address });
   }
-  deps.observer?.finished(path, request.method, response.status, milliseconds);
+  deps.observer?.finished(path, method, status, milliseconds);
   return response;
 }
 
+/** Shortest scheme and host: "http://h". */
+const SHORTEST_ORIGIN = 8;
+
 /** "/a/b" of "http://host/a/b?c"; not decoded. */
 export function pathOf(url: string): string {
-  const start = url.indexOf("/", url.indexOf("://") + 3);
+  const start = url.indexOf("/", SHORTEST_ORIGIN);
   if (start === -1) return "/";
   const end = url.indexOf("?", start);
   return end === -1 ? url.slice(start) : url.slice(start, end);

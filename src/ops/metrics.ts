@@ -135,6 +135,8 @@ async function registryOf(series: readonly Series[]): Promise<Registry> {
 }
 
 function groupOf(path: string): string {
+  // Nine of ten requests, without making a string of the segment.
+  if (path.startsWith("/url/")) return "url";
   if (path === "/") return "root";
   const end = path.indexOf("/", 1);
   const first = end === -1 ? path.slice(1) : path.slice(1, end);

@@ -1,6 +1,7 @@
 import { Elysia, t } from "elysia";
 import { AppError } from "../../core/errors.ts";
 import { isSourceId, type SourceId } from "../../core/types.ts";
+import type { TrackAnswer } from "../../resolve/track.ts";
 import { contextOf } from "../context.ts";
 import { json } from "../schema.ts";
 import { songForm } from "./forms.ts";
@@ -29,18 +30,7 @@ export function queryRoutes(deps: MusicDeps) {
           step: deps.stepsOf(context),
         });
         context.cacheStatus = answer.cacheStatus;
-        return json({
-          code: 200,
-          message: "成功",
-          url: answer.address.startsWith("/") ? deps.ownLink(answer.address) : answer.address,
-          quality: answer.quality,
-          ekey: null,
-          cache: {
-            cache: answer.cached,
-            canExpire: answer.expiresAt !== undefined,
-            expireAt: answer.expiresAt ?? null,
-          },
-        });
+        return json(queryUrlBody(deps, answer));
       },
       {
         query: t.Object({ ...where, quality: t.Optional(t.String()) }),
@@ -71,6 +61,18 @@ export function queryRoutes(deps: MusicDeps) {
       },
       { query: t.Object(where), detail: { summary: "歌词 / lyrics" } },
     );
+}
+
+/** The success answer of `/url` in this form. */
+export function queryUrlBody(deps: Pick<MusicDeps, "ownLink">, answer: TrackAnswer): object {
+  return {
+    code: 200,
+    message: "成功",
+    url: answer.address.startsWith("/") ? deps.ownLink(answer.address) : answer.address,
+    quality: answer.quality,
+    ekey: null,
+    cache: { cache: answer.cached, canExpire: answer.expiresAt !== undefined, expireAt: answer.expiresAt ?? null },
+  };
 }
 
 function subject(query: { source?: string; songId?: string }): { source: SourceId; songId: string } {

@@ -1,7 +1,8 @@
 import { Elysia, t } from "elysia";
 import type { RenderedScript } from "../../client-script/render.ts";
 import { AppError } from "../../core/errors.ts";
-import { contextOf } from "../context.ts";
+import { contextOf, type RequestContext } from "../context.ts";
+import type { HotAnswer } from "../hot-answer.ts";
 import { ok } from "../schema.ts";
 
 export interface ScriptDeps {
@@ -29,13 +30,7 @@ export function scriptRoutes(deps: ScriptDeps) {
         const updateUrl = key === "" ? `${base}/script` : `${base}/script?key=${encodeURIComponent(key)}`;
         return ok({ updateMsg: fill(settings.updateMsg, { updateUrl, url: base, key }), updateUrl });
       }
-      return new Response(script.text, {
-        headers: {
-          "content-type": "text/javascript; charset=utf-8",
-          "content-disposition": disposition(settings.filename),
-          "cache-control": "no-cache",
-        },
-      });
+      return new Response(script.text, { headers: headersOf(settings.filename) });
     },
     {
       query: t.Object({
@@ -45,6 +40,34 @@ export function scriptRoutes(deps: ScriptDeps) {
       detail: { summary: "LX 源脚本 / the LX source script" },
     },
   );
+}
+
+/**
+ * The script without the router, for whoever asks for nothing but it.
+ * @returns undefined for every other question, a wrong key included
+ */
+export function createScriptLane(deps: ScriptDeps) {
+  const hot = new WeakMap<RenderedScript, HotAnswer & { filename: string }>();
+  return (request: Request, context: RequestContext): HotAnswer | undefined => {
+    if (request.method !== "GET" || request.url.includes("?")) return undefined;
+    const { allowed, filename } = deps.settings();
+    if (!allowed || !deps.keyGood("")) return undefined;
+    const script = deps.render(deps.baseUrl(request, context.peer.viaProxy === true), "");
+    let answer = hot.get(script);
+    if (answer?.filename !== filename) {
+      answer = { body: script.text, headers: headersOf(filename), filename };
+      hot.set(script, answer);
+    }
+    return answer;
+  };
+}
+
+function headersOf(filename: string) {
+  return {
+    "content-type": "text/javascript; charset=utf-8",
+    "content-disposition": disposition(filename),
+    "cache-control": "no-cache",
+  };
 }
 
 /** The original answers a wrong key here with code 6, unlike everywhere else. */
