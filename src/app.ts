@@ -80,7 +80,7 @@ export interface App {
   scriptQuery(): string;
   /** Opens the listeners and starts what runs in the background. @returns the addresses */
   start(): Promise<string[]>;
-  /** Stops accepting, lets running requests end (within the configured deadline), flushes, closes. */
+  /** Stops accepting, lets running requests end (within the configured deadline), flushes, closes. Once, however often it is called. */
   close(): Promise<void>;
 }
 
@@ -303,6 +303,7 @@ export async function openApp(place: AppPlace): Promise<App> {
   });
   let listener: Listener | undefined;
   let watcher: { close(): void } | undefined;
+  let closing: Promise<void> | undefined;
 
   /** Takes a changed file where that is possible; a wrong one changes nothing. */
   async function reload(): Promise<void> {
@@ -372,22 +373,28 @@ export async function openApp(place: AppPlace): Promise<App> {
       watcher = watchConfig(loaded.file, () => void reload());
       return listener.addresses;
     },
-    async close() {
-      watcher?.close();
-      await listener?.stop(config.common.shutdown_deadline * 1000);
-      await schedule.stop();
-      await scripts.close();
-      await audio.close();
-      await mirror.close();
-      await webdav.close();
-      await library.close();
-      await access.close();
-      sharedRedis?.disconnect();
-      await cache.close();
-      db.close();
-      await log.flush();
+    close() {
+      closing ??= shutDown();
+      return closing;
     },
   };
+
+  /** In the order in which they lean on each other, the nearest to the client first. */
+  async function shutDown(): Promise<void> {
+    watcher?.close();
+    await listener?.stop(config.common.shutdown_deadline * 1000);
+    await schedule.stop();
+    await scripts.close();
+    await audio.close();
+    await mirror.close();
+    await webdav.close();
+    await library.close();
+    await access.close();
+    sharedRedis?.disconnect();
+    await cache.close();
+    db.close();
+    await log.flush();
+  }
 }
 
 /** Without it nothing works, so that its failure is the operator's to solve. */

@@ -110,7 +110,10 @@ export function createMetrics(version: string): Metrics {
 async function registryOf(series: readonly Series[]): Promise<Registry> {
   const { Counter, collectDefaultMetrics, Gauge, Registry } = await import("prom-client");
   const registry = new Registry();
-  collectDefaultMetrics({ register: registry, eventLoopMonitoringPrecision: 20 });
+  collectDefaultMetrics({ register: registry });
+  // Those of the process are right; Bun leaves Node's own at zero or NaN.
+  for (const { name } of registry.getMetricsAsArray())
+    if (name.startsWith("nodejs_")) registry.removeSingleMetric(name);
   for (const { kind, name, help, labelNames, rows } of series) {
     const common = { name, help, labelNames, registers: [registry] };
     if (kind === "gauge") {

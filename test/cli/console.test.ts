@@ -2,7 +2,7 @@ import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "
 import { chmodSync, chownSync, copyFileSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { binaryPath, cleanEnvironment } from "../e2e/server.ts";
+import { binaryPath, cleanEnvironment, startServer } from "../e2e/server.ts";
 
 /** What a person at a console meets: help, slips of the finger, and machines that do not let the server start. */
 setDefaultTimeout(30_000);
@@ -186,6 +186,14 @@ describe("what stops the start says what, where and why", () => {
     expect(error).toContain("and the LX__ variables");
     expect(error).toContain('did you mean "LX__COMMON__PORTS"');
   });
+});
+
+test.each(["SIGTERM", "SIGINT"] as const)("%s ends the server with 0 and without complaint", async (signal) => {
+  const server = await startServer();
+  expect((await server.get("/health")).status).toBe(200);
+  expect(await server.stop(signal)).toBe(0);
+  expect(server.output()).not.toMatch(/error|WARN|\n\s+at /i);
+  await server.remove();
 });
 
 test("a pipe with a slow reader gets everything", async () => {
