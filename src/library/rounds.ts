@@ -69,8 +69,12 @@ export function startBackground(
   scan: () => Promise<unknown>,
   log: Logger,
 ): () => void {
+  let stopped = false;
   const quietly = () => {
-    scan().catch((error: unknown) => log.error("library scan failed", { error }));
+    scan().catch((error: unknown) => {
+      // A scan that a stop cuts short has not failed: the next start goes on with it.
+      if (!stopped) log.error("library scan failed", { error });
+    });
   };
   if (config.scan_on_startup) quietly();
   const timer = config.scan_interval > 0 ? setInterval(quietly, config.scan_interval * 1000) : undefined;
@@ -86,6 +90,7 @@ export function startBackground(
       })
     : undefined;
   return () => {
+    stopped = true;
     clearInterval(timer);
     watcher?.close();
   };
