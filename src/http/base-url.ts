@@ -9,7 +9,9 @@ export function baseUrl(
   options: { publicUrl: string; behindHttps: boolean; trusted: boolean; fallback: string },
 ): string {
   if (options.publicUrl !== "") return options.publicUrl.replace(/\/+$/, "");
-  const forwarded = (name: string) => (options.trusted ? request.headers.get(name)?.split(",")[0]?.trim() : undefined);
+  // Of several, the last is what the trusted proxy itself has added.
+  const forwarded = (name: string) =>
+    options.trusted ? request.headers.get(name)?.split(",").at(-1)?.trim().toLowerCase() : undefined;
   const host = sane(forwarded("x-forwarded-host")) ?? sane(request.headers.get("host") ?? undefined);
   const proto = forwarded("x-forwarded-proto");
   const own = request.url.startsWith("https:") || options.behindHttps ? "https" : "http";

@@ -112,6 +112,7 @@ export function createHandler(
 
 async function route(deps: HandlerDeps, given: Request, path: string, context: RequestContext): Promise<Response> {
   if (given.url.length > MAX_TARGET + ORIGIN_ROOM) throw new AppError("invalid_request", "请求地址过长");
+  if (!isWellEscaped(path)) throw new AppError("invalid_request", "请求参数有错");
   if (given.method === "OPTIONS") {
     const preflight = deps.headers.preflight(given);
     if (preflight !== undefined) return preflight;
@@ -123,6 +124,17 @@ async function route(deps: HandlerDeps, given: Request, path: string, context: R
   if (mount !== undefined) return mount.handle(request, context);
   if (request.method !== "HEAD" || servesFiles(path)) return deps.routes.handle(request);
   return withoutBody(await deps.routes.handle(asGet(request, context)));
+}
+
+/** The router would take a broken escape as it stands, and an id would then mean something else to a platform. */
+function isWellEscaped(path: string): boolean {
+  if (!path.includes("%")) return true;
+  try {
+    decodeURIComponent(path);
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 /** No route of ours reads the body of the others. */

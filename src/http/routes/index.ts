@@ -5,6 +5,8 @@ import { contextOf } from "../context.ts";
 import { type FieldError, FieldsError } from "../errors.ts";
 import { errorResponse, pathOf } from "../server.ts";
 
+const MAX_FIELDS = 20;
+
 /** A group of routes, ready to be mounted. */
 export type RouteGroup = Elysia<string>;
 
@@ -49,15 +51,15 @@ function knownError(error: unknown, path: string): AppError {
 
 function validationError(error: ValidationError, path: string): AppError {
   if (!path.startsWith("/api/")) return new AppError("invalid_request", "请求参数有错");
-  const fields: FieldError[] = error.all.slice(0, 20).map((item) => {
+  const fields = new Map<string, FieldError>();
+  for (const item of error.all) {
     const row = item as { path?: string; message?: string; type?: number };
-    return {
-      field: (row.path ?? "").replace(/^\//, "").replaceAll("/", "."),
-      message: row.message ?? "invalid",
-      type: String(row.type ?? ""),
-    };
-  });
-  return new FieldsError("请求参数有错", fields);
+    const field = (row.path ?? "").replace(/^\//, "").replaceAll("/", ".").slice(0, 100);
+    // A field that is missing is listed twice: as absent, and as nothing of its type.
+    if (fields.size >= MAX_FIELDS || fields.has(field)) continue;
+    fields.set(field, { field, message: row.message ?? "invalid", type: String(row.type ?? "") });
+  }
+  return new FieldsError("请求参数有错", [...fields.values()]);
 }
 
 function idOf(request: Request): string | undefined {
