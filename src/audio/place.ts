@@ -4,7 +4,7 @@ import type { Logger } from "../ops/log.ts";
 import { syncFile, syncFolderOf } from "./disk.ts";
 import { coverForTag } from "./picture.ts";
 import type { AudioStore, StoredFile } from "./store.ts";
-import { tagFormat } from "./tags.ts";
+import { tagFormat } from "./tag-format.ts";
 import type { Id3Version } from "./tags-id3.ts";
 import { QUALITY_FIELD, SONG_ID_FIELD, SOURCE_FIELD, type TrackTags } from "./track-tags.ts";
 import { linkIntoTree, removeFromTree, treePath } from "./tree.ts";

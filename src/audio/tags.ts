@@ -1,11 +1,10 @@
 import { ByteVector, File, type IPicture, Picture, PictureType } from "node-taglib-sharp";
 import { pictureType } from "./picture.ts";
+import type { TagFormat } from "./tag-format.ts";
 import { type Id3Version, readId3, writeId3 } from "./tags-id3.ts";
 import { readMp4, writeMp4 } from "./tags-mp4.ts";
 import { readVorbis, writeVorbis } from "./tags-vorbis.ts";
 import { cleanTags, type TrackTags } from "./track-tags.ts";
-
-export type TagFormat = "mp3" | "flac" | "m4a" | "ogg";
 
 export interface TagOptions {
   /** Version of the ID3v2 tag in MP3 files. */
@@ -24,15 +23,6 @@ export interface SoundProperties {
   /** 0 for lossy codecs. */
   bitsPerSample: number;
   codec: string;
-}
-
-/** By extension; taglib chooses its reader by the same. Undefined = a format that we do not tag. */
-export function tagFormat(path: string): TagFormat | undefined {
-  const extension = path.slice(path.lastIndexOf(".") + 1).toLowerCase();
-  if (extension === "mp3" || extension === "flac") return extension;
-  if (extension === "m4a" || extension === "mp4") return "m4a";
-  if (extension === "ogg" || extension === "oga" || extension === "opus") return "ogg";
-  return undefined;
 }
 
 const MIME: Record<TagFormat, string> = {

@@ -4,7 +4,7 @@ import { isQuality, isSourceId } from "../core/types.ts";
 import type { Logger } from "../ops/log.ts";
 import type { TreeMode } from "./place.ts";
 import type { AudioStore } from "./store.ts";
-import { readTags, tagFormat } from "./tags.ts";
+import { tagFormat } from "./tag-format.ts";
 import { QUALITY_FIELD, SONG_ID_FIELD, SOURCE_FIELD, type TrackTags } from "./track-tags.ts";
 
 export interface AdoptOptions {
@@ -35,7 +35,7 @@ export async function adoptTree({ store, tree, log, signal }: AdoptOptions): Pro
   return adopted;
 
   async function adopt(path: string): Promise<boolean> {
-    const tags = tagsOf(path);
+    const tags = await tagsOf(path);
     const source = tags?.ids?.[SOURCE_FIELD] ?? "";
     const songId = tags?.ids?.[SONG_ID_FIELD] ?? "";
     const quality = tags?.ids?.[QUALITY_FIELD] ?? "";
@@ -72,10 +72,11 @@ export async function adoptTree({ store, tree, log, signal }: AdoptOptions): Pro
   }
 }
 
-function tagsOf(path: string): TrackTags | undefined {
+async function tagsOf(path: string): Promise<TrackTags | undefined> {
   const format = tagFormat(path);
   if (format === undefined) return undefined;
   try {
+    const { readTags } = await import("./tags.ts");
     return readTags(path, format).tags;
   } catch {
     return undefined;

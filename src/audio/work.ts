@@ -1,5 +1,6 @@
-import { type Measured, measure } from "./measure.ts";
-import { type TagFormat, type TagOptions, writeTags } from "./tags.ts";
+import type { Measured } from "./measure.ts";
+import type { TagFormat } from "./tag-format.ts";
+import type { TagOptions } from "./tags.ts";
 import type { TrackTags } from "./track-tags.ts";
 
 /** What takes tens of milliseconds of a processor, and so does not belong on the thread that answers requests. */
@@ -20,8 +21,8 @@ const IDLE_MS = 60_000;
 
 /** For the command line, where nobody else waits for the thread. */
 export const inlineWork: AudioWork = {
-  measure,
-  tag: async (path, format, tags, options) => writeTags(path, format, tags, options),
+  measure: async (path) => (await import("./measure.ts")).measure(path),
+  tag: async (path, format, tags, options) => (await import("./tags.ts")).writeTags(path, format, tags, options),
   close: async () => {},
 };
 

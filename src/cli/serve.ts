@@ -5,6 +5,7 @@ import type { Command } from "./command.ts";
 
 /** Besides running requests: time for caches, database and log to be written. */
 const FLUSH_MS = 5000;
+const SETTLED_MS = 1500;
 
 /** `serve`: the default command. Ends on SIGTERM or SIGINT after running requests are done. */
 export function serveCommand(version: string): Command {
@@ -21,6 +22,8 @@ export function serveCommand(version: string): Command {
       const app = await context.app();
       const addresses = await app.start();
       context.say(welcome(version, app, addresses));
+      // What only the start needed goes back to the system while nobody waits.
+      setTimeout(() => Bun.gc(true), SETTLED_MS).unref();
       const deadlineMs = () => app.config().common.shutdown_deadline * 1000 + FLUSH_MS;
       return stopOnSignals({ stop: () => app.close(), deadlineMs, log: app.log });
     },

@@ -2,7 +2,7 @@ import { constants, copyFile, rename, rm } from "node:fs/promises";
 import { basename, dirname, join, resolve } from "node:path";
 import { syncFile } from "../audio/disk.ts";
 import { coverForTag, pictureType } from "../audio/picture.ts";
-import { readTags, type TagFormat, tagFormat, writeTags } from "../audio/tags.ts";
+import { type TagFormat, tagFormat } from "../audio/tag-format.ts";
 import type { TrackTags } from "../audio/track-tags.ts";
 import { AppError } from "../core/errors.ts";
 import type { Command, CommandContext } from "./command.ts";
@@ -47,7 +47,7 @@ export const tagCommands: Command[] = [
     arity: [1, 1],
     async run(context) {
       const { path, format } = await target(context);
-      const { tags, sound } = readOrFail(path, format);
+      const { tags, sound } = await readOrFail(path, format);
       const { cover, lyric, translation, ...rest } = tags;
       const picture = cover && { type: pictureType(cover) ?? "unknown", bytes: cover.length };
       const value = { file: path, format, sound, tags: { ...rest, lyric, translation, cover: picture } };
@@ -86,7 +86,8 @@ async function target(context: CommandContext): Promise<{ path: string; format: 
   return { path, format };
 }
 
-function readOrFail(path: string, format: TagFormat) {
+async function readOrFail(path: string, format: TagFormat) {
+  const { readTags } = await import("../audio/tags.ts");
   try {
     return readTags(path, format);
   } catch (error) {
@@ -121,6 +122,7 @@ async function writeInPlace(path: string, format: TagFormat, tags: TrackTags, id
   const copy = join(dirname(path), `.${basename(path)}.${process.pid}.tmp`);
   try {
     await copyFile(path, copy, constants.COPYFILE_FICLONE);
+    const { writeTags } = await import("../audio/tags.ts");
     writeTags(copy, format, tags, { id3Version });
     await syncFile(copy);
     await rename(copy, path);

@@ -1,4 +1,4 @@
-import { type IPicture, parseFile } from "music-metadata";
+import type { IPicture } from "music-metadata";
 import { AppError } from "../core/errors.ts";
 import type { Logger } from "../ops/log.ts";
 import type { Track } from "./track.ts";
@@ -101,6 +101,7 @@ async function find(
 }
 
 async function embeddedPicture(file: string, maxBytes: number): Promise<Picture | undefined> {
+  const { parseFile } = await import("music-metadata");
   const { common } = await parseFile(file, { duration: false });
   const front = (picture: IPicture) => (/front/i.test(picture.type ?? "") ? 0 : 1);
   const pictures = [...(common.picture ?? [])].sort((a, b) => front(a) - front(b));

@@ -1,6 +1,5 @@
 import { realpath, stat } from "node:fs/promises";
 import { dirname, isAbsolute, join, resolve } from "node:path";
-import { parseFile } from "music-metadata";
 import type { Artwork, Picture } from "./artwork.ts";
 import { lyricOfFile, MAX_LYRIC_BYTES } from "./lyrics.ts";
 import { embeddedLyric } from "./read.ts";
@@ -45,6 +44,7 @@ export async function readLyric(track: Track, side: string, file: Locate): Promi
   const path = await file(track);
   if (path === undefined) return undefined;
   if (track.lyric === "embedded") {
+    const { parseFile } = await import("music-metadata");
     const { common } = await parseFile(path, { duration: false, skipCovers: true });
     return embeddedLyric(common);
   }

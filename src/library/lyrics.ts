@@ -1,5 +1,3 @@
-import iconv from "iconv-lite";
-
 /** More than any song has; what is longer is not a lyric. */
 export const MAX_LYRIC_BYTES = 1 << 20;
 
@@ -43,13 +41,17 @@ export function lyricOfTag(text: string): string | undefined {
 /** UTF-8, UTF-16 (with or without a mark), else GB18030: what lyric files are written in. */
 export function decodeLyric(bytes: Uint8Array): string {
   const [a, b, c] = bytes;
-  if (a === 0xef && b === 0xbb && c === 0xbf) return utf8(bytes) ?? iconv.decode(Buffer.from(bytes), "utf8");
-  if (a === 0xff && b === 0xfe) return iconv.decode(Buffer.from(bytes), "utf-16le");
-  if (a === 0xfe && b === 0xff) return iconv.decode(Buffer.from(bytes), "utf-16be");
+  if (a === 0xef && b === 0xbb && c === 0xbf) return utf8(bytes) ?? decoded(bytes, "utf-8");
+  if (a === 0xff && b === 0xfe) return decoded(bytes, "utf-16le");
+  if (a === 0xfe && b === 0xff) return decoded(bytes, "utf-16be");
   const order = utf16Order(bytes);
-  if (order !== undefined) return iconv.decode(Buffer.from(bytes), order);
-  return utf8(bytes) ?? iconv.decode(Buffer.from(bytes), "gb18030");
+  if (order !== undefined) return decoded(bytes, order);
+  return utf8(bytes) ?? decoded(bytes, "gb18030");
 }
+
+/** What does not fit becomes U+FFFD; a byte-order mark goes. */
+const decoded = (bytes: Uint8Array, encoding: Bun.Encoding | "utf-16be" | "gb18030") =>
+  new TextDecoder(encoding as Bun.Encoding).decode(bytes);
 
 function utf8(bytes: Uint8Array): string | undefined {
   try {

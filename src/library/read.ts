@@ -1,5 +1,5 @@
 import { dirname, join } from "node:path";
-import { type ICommonTagsResult, parseFile } from "music-metadata";
+import type { ICommonTagsResult } from "music-metadata";
 import { lyricOfFile, lyricOfTag, MAX_LYRIC_BYTES } from "./lyrics.ts";
 import type { TrackData } from "./track.ts";
 import { sideFiles } from "./walk.ts";
@@ -19,6 +19,7 @@ export interface ReadOptions {
  * @throws Error with a reason for the list of bad files
  */
 export async function readTrack(path: string, side: string, options: ReadOptions): Promise<TrackData> {
+  const { parseFile } = await import("music-metadata");
   const { common, format } = await withDeadline(parseFile(path, { duration: false }), options.deadlineMs);
   if (format.codec === undefined && format.sampleRate === undefined) throw new Error("不是可识别的音频");
   const beside = sideFiles(side);

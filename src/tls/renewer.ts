@@ -1,13 +1,10 @@
-import acme from "acme-client";
 import type { TlsSettings } from "../config/sections/tls.ts";
 import { type AppError, toAppError } from "../core/errors.ts";
 import type { Logger } from "../ops/log.ts";
-import { issueCertificate, readAuthorityFile, serverSlug } from "./acme.ts";
 import { type KeyPair, nameCovers, readCertificate } from "./certificate.ts";
 import { dnsProof, httpProof, type Proof } from "./challenges.ts";
 import { acmeNames } from "./held.ts";
 import { backoffMs, dueAt, momentIn } from "./renewal.ts";
-import { fetchRenewalWindow } from "./renewal-info.ts";
 import type { AcmeRecord, CertificateStore } from "./store.ts";
 
 export interface RenewerDeps {
@@ -43,10 +40,16 @@ export interface Renewer {
   state(): RenewalState;
 }
 
-/** @see https://letsencrypt.org/docs for the addresses that the client library knows */
+/** Loaded when a certificate is asked for: most servers never do, and the client is large. */
+const acmeClient = () => import("./acme.ts");
+
+const LETS_ENCRYPT = "https://acme-v02.api.letsencrypt.org/directory";
+const LETS_ENCRYPT_STAGING = "https://acme-staging-v02.api.letsencrypt.org/directory";
+
+/** @see https://letsencrypt.org/docs/acme-protocol-updates and /docs/staging-environment */
 export function directoryOf({ acme: { directory_url, staging } }: TlsSettings): string {
   if (directory_url !== "") return directory_url;
-  return staging ? acme.directory.letsencrypt.staging : acme.directory.letsencrypt.production;
+  return staging ? LETS_ENCRYPT_STAGING : LETS_ENCRYPT;
 }
 
 export function createRenewer({ store, log, now, random }: RenewerDeps): Renewer {
@@ -55,6 +58,7 @@ export function createRenewer({ store, log, now, random }: RenewerDeps): Renewer
 
   async function attempt(options: RenewOptions): Promise<boolean> {
     const { settings, force = false } = options;
+    const { serverSlug } = await acmeClient();
     const directoryUrl = directoryOf(settings);
     const server = serverSlug(directoryUrl);
     const names = acmeNames(settings, options.moreNames);
@@ -80,6 +84,8 @@ export function createRenewer({ store, log, now, random }: RenewerDeps): Renewer
     if (issued !== info.fingerprint) return true;
     if (!names.every((name) => info.names.some((own) => nameCovers(own, name)))) return true;
     if (now() >= dueAt(info, settings.acme.renew_share)) return true;
+    const { readAuthorityFile } = await acmeClient();
+    const { fetchRenewalWindow } = await import("./renewal-info.ts");
     const ca = await readAuthorityFile(settings.acme.ca_file);
     const window = await fetchRenewalWindow(directoryOf(settings), present.cert, ca);
     return window !== undefined && now() >= momentIn(window, info.serial);
@@ -87,6 +93,7 @@ export function createRenewer({ store, log, now, random }: RenewerDeps): Renewer
 
   async function issue(settings: TlsSettings, names: string[], replaces: KeyPair | undefined): Promise<void> {
     const { acme: wish, key_type: keyType } = settings;
+    const { issueCertificate, readAuthorityFile, serverSlug } = await acmeClient();
     const directoryUrl = directoryOf(settings);
     const startedAt = now();
     log.info("asking for a certificate", { names, server: URL.parse(directoryUrl)?.host });

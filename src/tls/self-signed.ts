@@ -5,7 +5,6 @@ import { domainToASCII } from "node:url";
 import { promisify } from "node:util";
 import { AppError } from "../core/errors.ts";
 import { canonicalHost, DAY_MS, type KeyPair, readCertificate } from "./certificate.ts";
-import { encodeCertificate } from "./x509.ts";
 
 export type KeyType = "ec" | "rsa";
 
@@ -32,6 +31,7 @@ export async function createSelfSigned(options: SelfSignedOptions): Promise<KeyP
   const names = options.names.map(hostOf);
   const [first] = names;
   if (first === undefined) throw new AppError("invalid_request", "a certificate needs at least one name or address");
+  const { encodeCertificate } = await import("./x509.ts");
   const key = await createKey(keyType);
   const own = { commonName: first, organization: ORGANIZATION };
   const cert = encodeCertificate({
@@ -48,6 +48,7 @@ export async function createSelfSigned(options: SelfSignedOptions): Promise<KeyP
 
 /** A small CA of our own, which a phone is told to trust once. It may sign servers, and no further CA. */
 export async function createAuthority(keyType: KeyType, now: number): Promise<KeyPair> {
+  const { encodeCertificate } = await import("./x509.ts");
   const key = await createKey(keyType);
   // Two servers in one house are told apart by the day and the host's name.
   const commonName = `LX Music CA ${hostname().slice(0, 30)} ${new Date(now).toISOString().slice(0, 10)}`;
