@@ -11,10 +11,10 @@ BUILD := bun build --compile --minify --sourcemap --bytecode --format=esm --no-c
 .PHONY: run test check build release bench demo help install clean
 .DEFAULT_GOAL := help
 
-run: install ## start for development: port 9763, data in ./data
-	bun src/main.ts serve --data ./data
+run: install ## start from the sources: port 9763, data in ./data (ARGS="--port 8080")
+	bun src/main.ts serve --data ./data $(ARGS)
 
-test: check build ## everything: set-up, checks, build, unit and end-to-end tests
+test: check build ## everything: set-up, checks, build, all tests
 	@bash test/run.sh
 
 check: install ## types, lint, format, architecture
@@ -40,8 +40,8 @@ release: install ## executables for every platform, with checksums
 bench: build ## speed against a bare Bun.serve on the same core
 	bun test/bench/run.ts
 
-demo: build ## platform emulator and server together: plays real songs with no internet
-	bun test/demo.ts
+demo: build ## emulated platforms and the server: plays songs with no internet (ARGS=--once: and ends)
+	bun test/demo.ts $(ARGS)
 
 install: node_modules/.installed
 
