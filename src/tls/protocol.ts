@@ -1,3 +1,4 @@
+import { constants } from "node:crypto";
 import type { TlsSettings } from "../config/sections/tls.ts";
 
 /** TLS 1.2 suites with forward secrecy and authenticated encryption; those of TLS 1.3 are all good and not configurable. */
@@ -20,5 +21,7 @@ export function protocolOptions(settings: Pick<TlsSettings, "min_version" | "max
     // A maximum below the minimum would leave nothing.
     maxVersion: Math.max(least, VERSIONS[settings.max_version]),
     ciphers: settings.ciphers.trim() || MODERN_CIPHERS,
+    // Our order counts, not the client's.
+    secureOptions: constants.SSL_OP_CIPHER_SERVER_PREFERENCE,
   };
 }
