@@ -2,6 +2,7 @@ import type { Access } from "./access/access.ts";
 import type { Cache } from "./cache/index.ts";
 import type { Library } from "./library/index.ts";
 import type { Metrics } from "./ops/metrics.ts";
+import type { ScriptHealth, ScriptHost } from "./scripts/host.ts";
 import type { AccountPool } from "./sources/accounts.ts";
 import type { WebdavSource } from "./webdav/client.ts";
 
@@ -11,10 +12,12 @@ export interface MeasuredFeatures {
   library: Library;
   webdav: WebdavSource;
   access: Access;
+  scripts: ScriptHost;
 }
 
 /** What the features count, as Prometheus series. Values are read when somebody asks. */
-export function exportMetrics(metrics: Metrics, { cache, pool, library, webdav, access }: MeasuredFeatures): void {
+export function exportMetrics(metrics: Metrics, features: MeasuredFeatures): void {
+  const { cache, pool, library, webdav, access, scripts } = features;
   const tiers = () => cache.stats().tiers;
   const tierRows = (name: "hits" | "misses" | "errors" | "writes") => () =>
     tiers().map((tier) => ({ labels: { tier: tier.name }, value: tier[name] }));
@@ -66,4 +69,44 @@ export function exportMetrics(metrics: Metrics, { cache, pool, library, webdav, 
     { labels: {}, value: webdav.status().files },
   ]);
   metrics.gauge("lx_bans", "Bans in force", [], () => [{ labels: {}, value: access.bans.list().length }]);
+  exportScripts(metrics, scripts);
+}
+
+function exportScripts(metrics: Metrics, scripts: ScriptHost): void {
+  const rows = (value: (row: ScriptHealth) => number | undefined) => () =>
+    scripts.health().flatMap((row) => {
+      const known = value(row);
+      return known === undefined ? [] : [{ labels: { script: row.name, id: row.id }, value: known }];
+    });
+  const labels = ["script", "id"];
+  metrics.gauge(
+    "lx_script_up",
+    "1 while a third-party script can be asked",
+    labels,
+    rows((row) => Number(row.state === "ready")),
+  );
+  metrics.counter(
+    "lx_script_calls_total",
+    "Times that a script was asked",
+    labels,
+    rows((row) => row.calls),
+  );
+  metrics.counter(
+    "lx_script_failures_total",
+    "Times that a script failed",
+    labels,
+    rows((row) => row.failures),
+  );
+  metrics.gauge(
+    "lx_script_answer_seconds",
+    "Median time of recent answers",
+    labels,
+    rows(({ p50Ms }) => (p50Ms === undefined ? undefined : p50Ms / 1000)),
+  );
+  metrics.gauge(
+    "lx_script_memory_bytes",
+    "Resident memory of a script's process",
+    labels,
+    rows((row) => row.rssBytes),
+  );
 }

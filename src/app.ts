@@ -251,7 +251,7 @@ export async function openApp(place: AppPlace): Promise<App> {
     contentTypeOf,
     changed: () => void library.scan().catch((error: unknown) => log.warn("scan after an upload failed", { error })),
   });
-  exportMetrics(metrics, { cache, pool, library, webdav, access });
+  exportMetrics(metrics, { cache, pool, library, webdav, access, scripts });
   const operator = createOperator({
     cache,
     config: () => config.common.cache,

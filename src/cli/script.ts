@@ -14,7 +14,7 @@ type Feature = (context: CommandContext) => Promise<ScriptHost>;
 
 const ENV_HELP = "--env desktop|mobile  the client that the script sees";
 
-/** `script list | add | remove | enable | disable | order | update | test`; a running server takes changes over. */
+/** `script list | add | remove | enable | disable | order | update | rollback | test`; a running server takes changes over. */
 export function scriptCommands(feature: Feature): Command[] {
   return [
     listCommand(feature),
@@ -24,6 +24,7 @@ export function scriptCommands(feature: Feature): Command[] {
     switchCommand(feature, false),
     orderCommand(feature),
     updateCommand(feature),
+    rollbackCommand(feature),
     testCommand(feature),
   ];
 }
@@ -42,14 +43,24 @@ function listCommand(feature: Feature): Command {
         script.enabled ? "on" : "off",
         script.env ?? "",
         timeText(script.addedAt),
-        script.alert === undefined ? script.checkResult : `update: ${firstLine(script.alert.log)}`,
+        remark(script),
         script.url ?? "",
       ]);
-      const head = ["ID", "NAME", "VERSION", "STATE", "ENV", "ADDED", "LAST CHECK", "ADDRESS"];
+      const head = ["ID", "NAME", "VERSION", "STATE", "ENV", "ADDED", "REMARK", "ADDRESS"];
       context.result(scripts, scripts.length === 0 ? "no scripts: script add URL|FILE" : table([head, ...rows]));
       return 0;
     },
   };
+}
+
+function remark({ alert, retryAt, lastProblem, checkResult }: ScriptView): string {
+  const line = lastProblem?.line === undefined ? "" : ` (line ${lastProblem.line})`;
+  const parts = [
+    ...(retryAt === undefined || retryAt <= Date.now() ? [] : [`blocked until ${timeText(retryAt)}`]),
+    ...(lastProblem === undefined ? [] : [`${firstLine(lastProblem.message)}${line}`]),
+    ...(alert === undefined ? [] : [`update: ${firstLine(alert.log)}`]),
+  ];
+  return parts.length === 0 ? checkResult : parts.join("; ");
 }
 
 function addCommand(feature: Feature): Command {
@@ -143,26 +154,32 @@ function updateCommand(feature: Feature): Command {
     name: "script update",
     summary: "look for new versions and install those that pass a trial run",
     usage: "[NAME]",
-    options: { force: { type: "boolean" }, rollback: { type: "boolean" }, version: { type: "string" } },
-    help: [
-      "--force            install a version that was rolled back or refused, too",
-      "--rollback         go back to the version before (one script)",
-      "--version HASH     with --rollback: to this version",
-    ].join("\n"),
+    options: { force: { type: "boolean" } },
+    help: "--force            install a version that was rolled back or refused, too",
     arity: [0, 1],
     async run(context) {
       const host = await feature(context);
       const [name] = context.positionals;
-      if (context.values["rollback"] === true) {
-        if (name === undefined) throw new AppError("invalid_request", "--rollback needs the name of a script");
-        const script = await host.rollBack(name, textOption(context, "version"));
-        context.result(script, `${describe(script)} is in use again`);
-        return 0;
-      }
       const outcomes = await host.update(name, context.values["force"] === true);
       const lines = outcomes.map((item) => `${item.name}: ${item.message}`);
       context.result(outcomes, lines.join("\n") || "no script has an address to update from");
       return outcomes.some((item) => item.outcome === "failed" || item.outcome === "refused") ? 1 : 0;
+    },
+  };
+}
+
+function rollbackCommand(feature: Feature): Command {
+  return {
+    name: "script rollback",
+    summary: "go back to the version before, or to one that is named",
+    usage: "NAME [HASH]",
+    help: "HASH   the first characters of a version's hash, as /api/v1/scripts/NAME shows them",
+    arity: [1, 2],
+    async run(context) {
+      const [name = "", hash] = context.positionals;
+      const script = await (await feature(context)).rollBack(name, hash);
+      context.result(script, `${describe(script)} is in use again`);
+      return 0;
     },
   };
 }

@@ -40,6 +40,8 @@ export interface Candidate {
   id: string;
   name: string;
   run: ScriptRun;
+  /** Waits while it starts. */
+  settled(signal: AbortSignal): Promise<void>;
 }
 
 export interface AskDeps {
@@ -70,14 +72,20 @@ export async function askScripts<A extends ScriptAction>(
   if (open.length === 0) throw new AppError("upstream_unreachable", "第三方脚本连续失败，暂停使用中");
   const total = options.deadlineMs ?? deps.config.deadline * 1_000;
   const end = new AbortController();
-  const signal = options.signal === undefined ? end.signal : AbortSignal.any([options.signal, end.signal]);
+  const { signal } = end;
   const deadline = Date.now() + total;
   const { promise, resolve, reject } = Promise.withResolvers<AskAnswer<A>>();
   const failures: AppError[] = [];
   let running = 0;
   let hedge: Timer | undefined;
-  const timer = setTimeout(() => reject(summary(failures, "第三方脚本响应超时")), total);
-  const giveUp = () => reject(new AppError("upstream_unreachable", "请求已取消"));
+  const timer = setTimeout(() => {
+    reject(summary(failures, "第三方脚本响应超时"));
+    end.abort("late" satisfies GivenUp);
+  }, total);
+  const giveUp = () => {
+    reject(new AppError("upstream_unreachable", "请求已取消"));
+    end.abort("left" satisfies GivenUp);
+  };
   options.signal?.addEventListener("abort", giveUp, { once: true });
 
   function next(): void {
@@ -97,7 +105,7 @@ export async function askScripts<A extends ScriptAction>(
     const started = Date.now();
     options.step?.("script asked", { script: candidate.name, action, source });
     try {
-      const answer = await askOne(deps, candidate, action, source, request, deadline - started, signal);
+      const answer = await askOne(deps, candidate, action, source, request, deadline, signal);
       const ms = Date.now() - started;
       deps.rank.note(candidate.id, source, true, ms);
       options.step?.("script answered", { script: candidate.name, ms });
@@ -106,7 +114,7 @@ export async function askScripts<A extends ScriptAction>(
       running--;
       const problem = toAppError(error);
       if (signal.aborted) {
-        deps.rank.breaker(candidate.id, source).release();
+        noteGivenUp(deps.rank, candidate.id, source, Date.now() - started, signal.reason);
         return;
       }
       deps.rank.note(candidate.id, source, false, Date.now() - started);
@@ -116,28 +124,44 @@ export async function askScripts<A extends ScriptAction>(
     }
   }
 
-  next();
+  if (options.signal?.aborted) giveUp();
+  else next();
   try {
     return await promise;
   } finally {
     clearTimeout(timer);
     clearTimeout(hedge);
     options.signal?.removeEventListener("abort", giveUp);
-    end.abort();
+    end.abort("overtaken" satisfies GivenUp);
   }
+}
+
+/** Why a script's answer was not waited for: no time was left, another one was faster, or nobody wants it any more. */
+type GivenUp = "late" | "overtaken" | "left";
+
+/** A script that never answers in time fails like one that says no; one that was overtaken is slow, not broken. */
+function noteGivenUp(rank: Rank, id: string, source: ScriptSource, ms: number, why: GivenUp): void {
+  if (why === "late") {
+    rank.note(id, source, false, ms);
+    return;
+  }
+  if (why === "overtaken") rank.noteSlow(id, source, ms);
+  rank.breaker(id, source).release();
 }
 
 async function askOne<A extends ScriptAction>(
   deps: AskDeps,
-  { run }: Candidate,
+  { run, settled }: Candidate,
   action: A,
   source: ScriptSource,
   { quality, musicInfo }: AskRequest,
-  deadlineMs: number,
+  deadline: number,
   signal: AbortSignal,
 ): Promise<{ value: ActionResults[A]; probed?: Probed }> {
   const type = source === "local" ? null : (quality ?? null);
   const info = JSON.stringify(action === "musicUrl" ? { type, musicInfo } : { musicInfo });
+  await settled(signal);
+  const deadlineMs = Math.max(1, deadline - Date.now());
   const value = checkResult(action, await run.call(source, action, info, { deadlineMs, signal }));
   if (action !== "musicUrl" || !deps.config.probe || typeof value !== "string") return { value };
   return { value, probed: await probeAudio(deps.guard, value, signal) };

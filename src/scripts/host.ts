@@ -1,4 +1,5 @@
 import type { Database } from "bun:sqlite";
+import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { AppError } from "../core/errors.ts";
 import type { MusicInfo, Quality, SourceId } from "../core/types.ts";
@@ -14,7 +15,7 @@ import { createRank } from "./rank.ts";
 import { createRuns, headerOf, loadMessageOf } from "./runs.ts";
 import { SAMPLE_SONGS } from "./samples.ts";
 import { createScriptStore, isPlatform, type StoredScript, type StoredVersion } from "./store.ts";
-import { createSupervisor } from "./supervisor.ts";
+import { createSupervisor, type ScriptRunState } from "./supervisor.ts";
 import { type Turn, turnOf } from "./turn.ts";
 import { dueForUpdate, rollBack, type UpdateOutcome, updateScript } from "./update.ts";
 import { type ScriptView, viewOf } from "./view.ts";
@@ -38,6 +39,18 @@ export interface AddOptions {
   allowHosts?: string[] | undefined;
   /** Keep it even when its trial run fails. */
   force?: boolean | undefined;
+}
+
+export interface ScriptHealth {
+  id: string;
+  name: string;
+  state: ScriptRunState["state"];
+  calls: number;
+  failures: number;
+  /** Median milliseconds of recent answers; undefined = none yet. */
+  p50Ms: number | undefined;
+  /** Resident memory of its process; undefined where the system does not tell. */
+  rssBytes: number | undefined;
 }
 
 export interface TestOptions {
@@ -86,6 +99,8 @@ export interface ScriptHost {
   rollBack(script: string, hash?: string): Promise<ScriptView>;
   /** A trial run of a stored script or of a text (which begins with a comment). */
   test(scriptOrText: string, options?: TestOptions): Promise<LabReport>;
+  /** Per running script, for metrics. */
+  health(): ScriptHealth[];
   reconfigure(config: ScriptsConfig): Promise<void>;
   close(): Promise<void>;
 }
@@ -153,8 +168,13 @@ export function createScriptHost(deps: ScriptHostDeps): ScriptHost {
 
   async function addFromConfig(): Promise<void> {
     const known = new Set(store.list().map((script) => script.url));
-    for (const url of config.urls.filter((item) => !known.has(item))) {
-      await addUrl(url).catch((error: unknown) => log.warn("script of the config cannot be added", { url, error }));
+    for (const url of config.urls.filter((item) => !store.isTaken(item))) {
+      try {
+        if (!known.has(url)) await addUrl(url);
+        store.take(url);
+      } catch (error) {
+        log.warn("script of the config cannot be added", { url, error });
+      }
     }
   }
 
@@ -162,16 +182,21 @@ export function createScriptHost(deps: ScriptHostDeps): ScriptHost {
     const outcomes: UpdateOutcome[] = [];
     const tryOut = (text: string, script: StoredScript) => trial(text, script, []);
     for (const script of which) {
-      outcomes.push(await updateScript({ store, guard, config: () => config, tryOut, log, now }, script, force));
+      const outcome = await updateScript({ store, guard, config: () => config, tryOut, log, now }, script, force);
+      // The new version is not to be judged by the old one.
+      if (outcome.outcome === "updated") rank.forget(script.id);
+      outcomes.push(outcome);
     }
     await apply();
     return outcomes;
   }
 
   function candidates(action: ScriptAction, source: ScriptSource, quality: Quality | undefined): Candidate[] {
-    const able = runs.all().filter(({ run }) => {
+    const able = runs.all().filter(({ run, script }) => {
       const { state, sources } = run.state;
-      const declared = state === "ready" ? sources[source] : undefined;
+      // One that starts offers what it did the last time; it is waited for.
+      const known = state === "starting" ? store.notes.get(script.id).sources : sources;
+      const declared = state === "ready" || state === "starting" ? known?.[source] : undefined;
       if (declared === undefined || !declared.actions.includes(action)) return false;
       return (
         action !== "musicUrl" || source === "local" || quality === undefined || declared.qualitys.includes(quality)
@@ -185,7 +210,7 @@ export function createScriptHost(deps: ScriptHostDeps): ScriptHost {
     );
     return sorted.flatMap((id) => {
       const entry = runs.get(id);
-      return entry === undefined ? [] : [{ id, name: entry.script.name, run: entry.run }];
+      return entry === undefined ? [] : [{ id, name: entry.script.name, run: entry.run, settled: entry.settled }];
     });
   }
 
@@ -267,6 +292,7 @@ export function createScriptHost(deps: ScriptHostDeps): ScriptHost {
       ),
     async rollBack(name, hash) {
       const script = rollBack(store, store.find(name), hash);
+      rank.forget(script.id);
       await apply();
       return view(script);
     },
@@ -277,6 +303,11 @@ export function createScriptHost(deps: ScriptHostDeps): ScriptHost {
       const settings = { ...script, env: options.env ?? script.env };
       return trial(await store.text(script.id, script.hash), settings, songs, options);
     },
+    health: () =>
+      runs.all().map(({ script, run }) => {
+        const { state, pid } = run.state;
+        return { name: script.name, id: script.id, state, ...rank.counts(script.id), rssBytes: residentOf(pid) };
+      }),
     async reconfigure(next) {
       config = next;
       guard = guardOf(next);
@@ -303,4 +334,15 @@ function guardOf(config: ScriptsConfig): GuardedClient {
     allowPrivate: config.allow_private,
     dns: config.dns,
   });
+}
+
+/** `/proc` answers from memory at once; other systems have none. */
+function residentOf(pid: number | undefined): number | undefined {
+  if (pid === undefined || process.platform !== "linux") return undefined;
+  try {
+    const kilobytes = /^VmRSS:\s+(\d+) kB/m.exec(readFileSync(`/proc/${pid}/status`, "utf8"))?.[1];
+    return kilobytes === undefined ? undefined : Number(kilobytes) * 1024;
+  } catch {
+    return undefined;
+  }
 }

@@ -23,8 +23,12 @@ export interface Rank {
   sort(ids: readonly string[], platform: string, listed: readonly string[]): string[];
   breaker(id: string, platform: string): Breaker;
   note(id: string, platform: string, ok: boolean, ms: number): void;
+  /** It was given up after this time, because another one had answered. */
+  noteSlow(id: string, platform: string, ms: number): void;
   p90(id: string, platform: string): number | undefined;
   record(id: string, platform: string): ScriptRecord;
+  /** Of all platforms together. */
+  counts(id: string): { calls: number; failures: number; p50Ms: number | undefined };
   forget(id: string): void;
 }
 
@@ -35,9 +39,10 @@ const MAX_REST_MS = 3_600_000;
 
 interface Held {
   breaker: Breaker;
-  recent: { ok: boolean; ms: number }[];
+  recent: { outcome: "ok" | "failed" | "slow"; ms: number }[];
   asked: number;
   answered: number;
+  failed: number;
 }
 
 export function createRank(options: RankOptions): Rank {
@@ -53,7 +58,7 @@ export function createRank(options: RankOptions): Rank {
         maxOpenMs: Math.max(MAX_REST_MS, options.restMs),
         now: options.now,
       });
-      entry = { breaker, recent: [], asked: 0, answered: 0 };
+      entry = { breaker, recent: [], asked: 0, answered: 0, failed: 0 };
       held.set(key, entry);
     }
     return entry;
@@ -61,13 +66,23 @@ export function createRank(options: RankOptions): Rank {
 
   /** Unknown scripts stand between good and bad ones, so that each gets its chance. */
   function score({ recent }: Held): number {
-    const worth = recent.reduce((sum, item) => sum + (item.ok ? HALF_WORTH_MS / (HALF_WORTH_MS + item.ms) : 0), 0.5);
+    const worth = recent.reduce(
+      (sum, item) => sum + (item.outcome === "ok" ? HALF_WORTH_MS / (HALF_WORTH_MS + item.ms) : 0),
+      0.5,
+    );
     return worth / (recent.length + 1);
   }
 
   function p90({ recent }: Held): number | undefined {
-    const times = recent.filter((item) => item.ok).map((item) => item.ms);
+    const times = recent.filter((item) => item.outcome !== "failed").map((item) => item.ms);
     return times.sort((a, b) => a - b)[Math.ceil(times.length * 0.9) - 1];
+  }
+
+  function remember(entry: Held, outcome: Held["recent"][number]["outcome"], ms: number): void {
+    entry.asked++;
+    if (outcome === "failed") entry.failed++;
+    entry.recent.push({ outcome, ms });
+    if (entry.recent.length > REMEMBERED) entry.recent.shift();
   }
 
   return {
@@ -83,23 +98,34 @@ export function createRank(options: RankOptions): Rank {
     breaker: (id, platform) => of(id, platform).breaker,
     note(id, platform, ok, ms) {
       const entry = of(id, platform);
-      entry.asked++;
+      remember(entry, ok ? "ok" : "failed", ms);
       if (ok) entry.answered++;
-      entry.recent.push({ ok, ms });
-      if (entry.recent.length > REMEMBERED) entry.recent.shift();
       if (ok) entry.breaker.success();
       else entry.breaker.failure();
     },
+    noteSlow: (id, platform, ms) => remember(of(id, platform), "slow", ms),
     p90: (id, platform) => p90(of(id, platform)),
     record(id, platform) {
       const entry = of(id, platform);
-      const good = entry.recent.filter((item) => item.ok).length;
+      const good = entry.recent.filter((item) => item.outcome === "ok").length;
       return {
         asked: entry.asked,
         answered: entry.answered,
         successRate: entry.recent.length === 0 ? 0 : good / entry.recent.length,
         p90Ms: p90(entry),
         breaker: entry.breaker.state,
+      };
+    },
+    counts(id) {
+      const all = [...held].filter(([key]) => key.startsWith(`${id} `)).map(([, entry]) => entry);
+      const times = all
+        .flatMap((entry) => entry.recent.filter((item) => item.outcome === "ok").map((item) => item.ms))
+        .sort((a, b) => a - b);
+      const sum = (of: (entry: Held) => number) => all.reduce((total, entry) => total + of(entry), 0);
+      return {
+        calls: sum((entry) => entry.asked),
+        failures: sum((entry) => entry.failed),
+        p50Ms: times[Math.floor(times.length / 2)],
       };
     },
     forget(id) {

@@ -2,7 +2,7 @@ import { AppError } from "../core/errors.ts";
 import type { Logger } from "../ops/log.ts";
 import { parseHeader, type ScriptHeader } from "./header.ts";
 import { limitsOf, type ScriptsConfig } from "./limits.ts";
-import type { LoadMessage, ScriptEnv } from "./protocol.ts";
+import type { LoadMessage, Offence, ScriptEnv, ScriptProblem } from "./protocol.ts";
 import type { ScriptStore, StoredScript } from "./store.ts";
 import type { ScriptEvent, ScriptRun, Supervisor } from "./supervisor.ts";
 
@@ -18,6 +18,8 @@ export interface Running {
   script: StoredScript;
   run: ScriptRun;
   notes: RunNotes;
+  /** Waits while it starts, for the first time or again after it was killed; resolves however that ends. */
+  settled(signal: AbortSignal): Promise<void>;
 }
 
 /** What has been seen of a script since it was started here. */
@@ -40,6 +42,8 @@ export interface Runs {
 }
 
 const MAX_HOSTS = 500;
+/** Least time between notes of errors in the database: a script may fail a thousand times a second. */
+const NOTE_GAP_MS = 10_000;
 
 export function createRuns(deps: RunsDeps): Runs {
   const running = new Map<string, Running & { key: string }>();
@@ -93,12 +97,28 @@ function keyOf(config: ScriptsConfig, script: StoredScript): string {
 
 function launch(deps: RunsDeps, script: StoredScript, text: string): Running {
   const log = deps.log.child({ script: script.name });
-  const notes: RunNotes = { hosts: new Set(), limits: new Set(), uncaught: undefined };
+  const kept = deps.store.notes;
+  const notes: RunNotes = { hosts: new Set(kept.get(script.id).hosts), limits: new Set(), uncaught: undefined };
+  const waiting = new Set<() => void>();
+  let notedAt = Number.NEGATIVE_INFINITY;
+  const noteProblem = ({ message, line }: Pick<ScriptProblem, "message" | "line">) => {
+    notedAt = deps.now();
+    kept.add(script.id, { problem: { message, at: notedAt, ...(line === undefined ? {} : { line }) } });
+  };
+  /** The supervisor decides right after it has passed an event on. */
+  const afterDecision = () =>
+    queueMicrotask(() => {
+      const { state, retryAt } = run.state;
+      if (state === "blocked") kept.add(script.id, { blockedUntil: retryAt });
+      for (const wake of waiting) wake();
+    });
   const load = loadMessageOf(deps.config(), text, script, new Date(deps.now()));
   const onEvent = (event: ScriptEvent): void => {
     switch (event.type) {
       case "host":
-        if (notes.hosts.size < MAX_HOSTS) notes.hosts.add(event.host);
+        if (notes.hosts.size >= MAX_HOSTS || notes.hosts.has(event.host)) return;
+        notes.hosts.add(event.host);
+        kept.add(script.id, { hosts: [...notes.hosts] });
         return;
       case "limit":
         if (!notes.limits.has(event.name)) log.warn("script reached a limit", { limit: event.name });
@@ -106,6 +126,7 @@ function launch(deps: RunsDeps, script: StoredScript, text: string): Running {
         return;
       case "uncaught":
         notes.uncaught = event.problem.message;
+        if (deps.now() - notedAt >= NOTE_GAP_MS) noteProblem(event.problem);
         log.debug("error in script", { problem: event.problem.message, line: event.problem.line });
         return;
       case "console":
@@ -115,14 +136,43 @@ function launch(deps: RunsDeps, script: StoredScript, text: string): Running {
         noteAlert(deps, script.id, event.log, event.updateUrl);
         log.info("script has an update", { text: event.log, updateUrl: event.updateUrl });
         return;
+      case "failed":
+        noteProblem(event.problem);
+        afterDecision();
+        return;
+      case "offence":
+        noteProblem({ message: `${OFFENCE_NOTE}${event.offence satisfies Offence}` });
+        afterDecision();
+        return;
       case "inited":
+        // What got its process killed stays on show after it has been started again.
+        kept.add(script.id, {
+          sources: event.sources,
+          blockedUntil: undefined,
+          ...(run.state.offences.length > 0 ? {} : { problem: undefined }),
+        });
+        afterDecision();
         log.info("script started", { ms: Math.round(event.ms), platforms: Object.keys(event.sources).join(" ") });
         return;
     }
   };
   const run = deps.supervisor.run(load, script.name, deps.config().limits.waiting_calls, onEvent);
-  return { script, run, notes };
+  async function settled(signal: AbortSignal): Promise<void> {
+    while (run.state.state === "starting" && !signal.aborted) {
+      const { promise, resolve } = Promise.withResolvers<void>();
+      const wake = () => resolve();
+      waiting.add(wake);
+      signal.addEventListener("abort", wake, { once: true });
+      await promise;
+      signal.removeEventListener("abort", wake);
+      waiting.delete(wake);
+    }
+  }
+  void run.started.then(afterDecision);
+  return { script, run, notes, settled };
 }
+
+const OFFENCE_NOTE = "脚本进程被终止：";
 
 function noteAlert({ store, now }: RunsDeps, id: string, log: string, updateUrl: string | null): void {
   try {

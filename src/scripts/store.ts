@@ -7,6 +7,7 @@ import { AppError } from "../core/errors.ts";
 import { fileFault } from "../core/file-fault.ts";
 import { SOURCE_IDS, type SourceId } from "../core/types.ts";
 import type { ScriptHeader } from "./header.ts";
+import { createNoteStore, type NoteStore } from "./notes.ts";
 import { check, SCRIPT_ENVS, type ScriptEnv } from "./protocol.ts";
 
 export interface StoredVersion {
@@ -67,6 +68,10 @@ export type ScriptChange = Partial<
 >;
 
 export interface ScriptStore {
+  readonly notes: NoteStore;
+  /** Whether this address of the config was taken up before: one that the operator has removed does not come back. */
+  isTaken(url: string): boolean;
+  take(url: string): void;
   list(): StoredScript[];
   /** By id, or by name when only one script has it. @throws AppError `not_found`, `conflict`. */
   find(idOrName: string): StoredScript;
@@ -159,6 +164,9 @@ export function createScriptStore({ db, folder, keepVersions, now }: StoreDeps):
     platform TEXT NOT NULL, position INTEGER NOT NULL, script_id TEXT NOT NULL REFERENCES scripts(id) ON DELETE CASCADE,
     PRIMARY KEY (platform, script_id)) STRICT`);
 
+  db.run("CREATE TABLE IF NOT EXISTS script_config_urls (url TEXT PRIMARY KEY) STRICT");
+  const notes = createNoteStore(db);
+
   const fileOf = (id: string, hash: string) => join(folder, id, `${hash}.js`);
   const rows = () => db.query("SELECT * FROM scripts ORDER BY added_at, id").all().map(toScript);
 
@@ -210,6 +218,9 @@ export function createScriptStore({ db, folder, keepVersions, now }: StoreDeps):
   }
 
   return {
+    notes,
+    isTaken: (url) => db.query("SELECT 1 FROM script_config_urls WHERE url = ?").get(url) !== null,
+    take: (url) => void db.query("INSERT OR IGNORE INTO script_config_urls (url) VALUES (?)").run(url),
     list: rows,
     find(idOrName) {
       const all = rows();

@@ -4,6 +4,7 @@ import type { Logger } from "../ops/log.ts";
 import { downloadScript } from "./download.ts";
 import type { LabReport } from "./lab.ts";
 import type { ScriptsConfig } from "./limits.ts";
+import { SCRIPT_SOURCES, type ScriptSources } from "./protocol.ts";
 import { headerOf } from "./runs.ts";
 import { type ScriptStore, type StoredScript, scriptHash } from "./store.ts";
 
@@ -49,7 +50,7 @@ export async function updateScript(deps: UpdateDeps, script: StoredScript, force
     if (hash === script.heldHash && !force) return outcome("held", "新版本曾被回退或拒绝，未安装");
     const header = headerOf(text, new Date(deps.now()));
     const report = await deps.tryOut(text, script);
-    const reason = refusal(report);
+    const reason = refusal(report, deps.store.notes.get(script.id).sources ?? {});
     if (reason !== undefined) {
       deps.store.change(script.id, { heldHash: hash });
       return outcome("refused", `新版本 ${header.version} 未通过试运行：${reason}`);
@@ -63,12 +64,24 @@ export async function updateScript(deps: UpdateDeps, script: StoredScript, force
 }
 
 /** Why this version may not replace one that works. */
-function refusal(report: LabReport): string | undefined {
+function refusal(report: LabReport, before: ScriptSources): string | undefined {
   if (!report.started) {
     const { message = "没有启动", line } = report.problem ?? {};
     return line === undefined ? message : `${message}（第 ${line} 行）`;
   }
-  return Object.keys(report.sources).length === 0 ? "没有声明任何平台" : undefined;
+  if (Object.keys(report.sources).length === 0) return "没有声明任何平台";
+  const missing = missingOf(before, report.sources);
+  return missing.length === 0 ? undefined : `不再支持 ${missing.join("、")}`;
+}
+
+/** Platforms and actions that the version in use offers and the new one does not. */
+function missingOf(before: ScriptSources, after: ScriptSources): string[] {
+  return SCRIPT_SOURCES.flatMap((source) => {
+    const actions = after[source]?.actions ?? [];
+    return (before[source]?.actions ?? [])
+      .filter((action) => !actions.includes(action))
+      .map((action) => `${source} ${action}`);
+  });
 }
 
 /** Goes back to `hash`, or to the version before the current one; the current one is not installed again by itself. */

@@ -1,4 +1,5 @@
 import { SOURCE_IDS } from "../core/types.ts";
+import type { ScriptNotes } from "./notes.ts";
 import type { ScriptProblem, ScriptSources } from "./protocol.ts";
 import type { Rank, ScriptRecord } from "./rank.ts";
 import type { Running } from "./runs.ts";
@@ -29,6 +30,8 @@ export interface ScriptView {
   problem: ScriptProblem | undefined;
   offences: ScriptRunState["offences"];
   retryAt: number | undefined;
+  /** The last error that is known, also of an earlier run. */
+  lastProblem: ScriptNotes["problem"] | undefined;
   hosts: string[];
   limits: string[];
   /** The last error in it that nobody caught. */
@@ -40,7 +43,8 @@ export interface ScriptView {
 export function viewOf(script: StoredScript, store: ScriptStore, running: Running | undefined, rank: Rank): ScriptView {
   const header = store.versions(script.id).find((version) => version.hash === script.hash)?.header;
   const state = running?.run.state;
-  const sources = state?.sources ?? {};
+  const kept = store.notes.get(script.id);
+  const sources = state === undefined || state.state === "starting" ? (kept.sources ?? {}) : state.sources;
   const offered = SOURCE_IDS.filter((source) => sources[source] !== undefined);
   const { id, name, url, enabled, env, allowHosts, hash, addedAt, checkedAt, checkResult, alert } = script;
   return {
@@ -54,8 +58,9 @@ export function viewOf(script: StoredScript, store: ScriptStore, running: Runnin
     initMs: state?.initMs,
     problem: state?.problem,
     offences: state?.offences ?? [],
-    retryAt: state?.retryAt,
-    hosts: [...(running?.notes.hosts ?? [])],
+    retryAt: state === undefined ? kept.blockedUntil : state.retryAt,
+    lastProblem: kept.problem,
+    hosts: [...(running?.notes.hosts ?? kept.hosts ?? [])],
     limits: [...(running?.notes.limits ?? [])],
     uncaught: running?.notes.uncaught,
     records: Object.fromEntries(offered.map((source) => [source, rank.record(id, source)])),
