@@ -143,8 +143,8 @@ export function createScriptHost(deps: ScriptHostDeps): ScriptHost {
 
   async function add(text: string, url: string | undefined, options: AddOptions): Promise<StoredScript> {
     const header = headerOf(text, new Date(now()));
-    if (options.force !== true) {
-      const report = await trial(text, options, []);
+    const report = options.force === true ? undefined : await trial(text, options, []);
+    if (report !== undefined) {
       if (!report.started) {
         const { message = "没有启动", line } = report.problem ?? {};
         const where = line === undefined ? "" : `（第 ${line} 行）`;
@@ -152,6 +152,8 @@ export function createScriptHost(deps: ScriptHostDeps): ScriptHost {
       }
     }
     const script = await store.add({ ...options, text, header, url, enabled: options.enabled ?? true });
+    // From its first moment in use it is known what it offers.
+    if (report !== undefined) store.notes.add(script.id, { sources: report.sources });
     log.info("script added", { script: script.name, id: script.id, url });
     return script;
   }

@@ -51,7 +51,7 @@ export function scriptsAdminRoutes({ scripts, audit }: ScriptsAdminDeps) {
 
   return new Elysia({ name: "routes/scripts-admin", prefix: "/api/v1/scripts" })
     .get(
-      "/",
+      "",
       ({ request, query }) => {
         requireRole(request, "viewer");
         return pageOfList(scripts.list(), pageRequest(query));
@@ -59,7 +59,7 @@ export function scriptsAdminRoutes({ scripts, audit }: ScriptsAdminDeps) {
       { query: t.Object(pageQuery), ...detail("全部脚本与状态 / every script and how it is doing") },
     )
     .post(
-      "/",
+      "",
       async ({ request, body: { url, text: given, ...options } }) => {
         requireRole(request, "admin");
         if ((url === undefined) === (given === undefined)) throw oneOf("url", "text");
