@@ -1,9 +1,11 @@
-import { afterAll, beforeAll, expect, test } from "bun:test";
+import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
 import { join } from "node:path";
 import type { CommandContext } from "../../src/cli/command.ts";
 import { scriptCommands } from "../../src/cli/script.ts";
 import { type HostBed, makeHostBed, scriptText } from "../scripts/host-bed.ts";
 
+// Real processes on a machine that may be busy.
+setDefaultTimeout(60_000);
 let bed: HostBed;
 beforeAll(async () => {
   bed = await makeHostBed();

@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
 import type { AuditEntry } from "../../src/access/audit.ts";
 import { type Role, setContext } from "../../src/http/context.ts";
 import { composeRoutes } from "../../src/http/routes/index.ts";
@@ -6,6 +6,8 @@ import { scriptsAdminRoutes } from "../../src/http/routes/scripts-admin.ts";
 import { silentLogger } from "../../src/ops/log.ts";
 import { type HostBed, makeHostBed, scriptText, until } from "../scripts/host-bed.ts";
 
+// Real processes on a machine that may be busy.
+setDefaultTimeout(60_000);
 let bed: HostBed;
 let app: ReturnType<typeof composeRoutes>;
 const audited: AuditEntry[] = [];

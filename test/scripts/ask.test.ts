@@ -1,4 +1,4 @@
-import { afterAll, afterEach, beforeAll, describe, expect, test } from "bun:test";
+import { afterAll, afterEach, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
 import type { AppError } from "../../src/core/errors.ts";
 import type { Quality, SourceId } from "../../src/core/types.ts";
 import { scriptAsker, scriptExtras } from "../../src/resolve/scripts.ts";
@@ -6,6 +6,8 @@ import { defaultConfig } from "./bed.ts";
 import { type HostBed, makeHostBed, scriptText, song, until } from "./host-bed.ts";
 
 /** What the resolver sees of third-party scripts, and what is learnt from how they did. */
+// Real processes on a machine that may be busy.
+setDefaultTimeout(60_000);
 let bed: HostBed;
 const BREAKER = { failures: 3, rest: 60 };
 beforeAll(async () => {

@@ -1,6 +1,8 @@
-import { afterAll, beforeAll, expect, test } from "bun:test";
+import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
 import { type HostBed, makeHostBed, scriptText, song } from "./host-bed.ts";
 
+// Real processes on a machine that may be busy.
+setDefaultTimeout(60_000);
 let bed: HostBed;
 beforeAll(async () => {
   bed = await makeHostBed();

@@ -1,9 +1,11 @@
-import { afterEach, beforeEach, describe, expect, test } from "bun:test";
+import { afterEach, beforeEach, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { readdir, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { type HostBed, makeHostBed, scriptText, song, until } from "./host-bed.ts";
 
 /** What is kept, over updates and restarts. */
+// Real processes on a machine that may be busy.
+setDefaultTimeout(60_000);
 let bed: HostBed;
 beforeEach(async () => {
   bed = await makeHostBed((config) => {
