@@ -137,3 +137,36 @@ test("script commands work beside the running server", async () => {
   const rows = JSON.parse(list.stdout.toString()) as { name: string; enabled: boolean }[];
   expect(rows.map((row) => row.name).sort()).toEqual(["endless", "good", "hidden"]);
 });
+
+test("each script is measured", async () => {
+  const text = await (await server.get("/metrics")).text();
+  for (const name of ["good", "endless", "hidden"]) {
+    expect(text).toMatch(new RegExp(`^lx_script_up\\{script="${name}",id="[0-9a-f]{8}"\\} [01]$`, "m"));
+  }
+  expect(text).toMatch(/^lx_script_memory_bytes\{script="good",id="[0-9a-f]{8}"\} \d{7,}$/m);
+  expect(text).toMatch(/^lx_script_failures_total\{script="endless",id="[0-9a-f]{8}"\} [1-9]/m);
+});
+
+test("a script of the config that was removed beside the running server is gone, also after the next start", async () => {
+  const run = (...words: string[]) => Bun.spawnSync([binaryPath(), "script", ...words, "--data", server.dataDir]);
+  const removed = run("remove", "endless");
+  expect([removed.exitCode, removed.stderr.toString()]).toEqual([0, ""]);
+  // The running server takes it over within seconds.
+  for (let tries = 0; tries < 150; tries++) {
+    if (!(await (await server.get("/metrics")).text()).includes('lx_script_up{script="endless"')) break;
+    await Bun.sleep(100);
+  }
+  expect(await (await server.get("/metrics")).text()).not.toContain('lx_script_up{script="endless"');
+  await server.stop();
+  const again = await startServer({ dataDir: server.dataDir });
+  try {
+    for (let tries = 0; tries < 150; tries++) {
+      if (/lx_script_up\{script="good"[^}]*\} 1/.test(await (await again.get("/metrics")).text())) break;
+      await Bun.sleep(100);
+    }
+    const rows = JSON.parse(run("list", "--json").stdout.toString()) as { name: string }[];
+    expect(rows.map((row) => row.name).sort()).toEqual(["good", "hidden"]);
+  } finally {
+    await again.stop();
+  }
+}, 60_000);
