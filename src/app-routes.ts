@@ -136,7 +136,7 @@ export function composeHttp(features: RouteFeatures) {
           .address;
       },
     }),
-    localRoutes({ library: features.library, authorise: () => undefined }),
+    localRoutes({ library: features.library, authorise: () => undefined, ownLink: gate.ownLink }),
     queryRoutes(music),
     authRoutes({ access, isHttps }),
     accessAdminRoutes({ access }),

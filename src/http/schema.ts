@@ -1,3 +1,5 @@
+import type { TProperties } from "@sinclair/typebox";
+import { t } from "elysia";
 import { AppError } from "../core/errors.ts";
 
 /** Named forms of the OpenAPI document. */
@@ -28,6 +30,13 @@ export const openApiSchemas = {
     },
   },
 } as const;
+
+/**
+ * The query of a route that players and scripts ask: what it does not know is left alone, as in the original, because
+ * signed addresses and clients add their own.
+ */
+export const looseQuery = <T extends TProperties>(properties: T) =>
+  t.Object(properties, { additionalProperties: true });
 
 /** A success of dialect A. */
 export function ok(data: unknown, extra?: object): Response {

@@ -3,18 +3,27 @@ import { AppError } from "../../core/errors.ts";
 import { type Picture, parseEdge } from "../../library/artwork.ts";
 import type { FoundTrack, Library } from "../../library/index.ts";
 import { lastSegment } from "../../library/normalise.ts";
+import { looseQuery } from "../schema.ts";
 import { serveFile } from "../serve-file.ts";
 
 export interface LocalRoutesDeps {
   library: Library;
   /** Throws when neither a key nor a signed address lets the request in. */
   authorise(request: Request): void | Promise<void>;
+  /** An address of ours as it is handed out: signed while its reader needs that. */
+  ownLink(path: string): string;
 }
 
 const CheckAnswer = t.Object({
   code: t.Literal(0),
   msg: t.Literal("success"),
   data: t.Object({ file: t.Boolean(), cover: t.Nullable(t.Boolean()), lyric: t.Boolean() }),
+  extra: t.Optional(
+    t.Object(
+      { links: t.Object({ file: t.String(), cover: t.String() }) },
+      { description: "signed addresses, while request keys are in use" },
+    ),
+  ),
 });
 
 const q = t.Optional(t.String({ description: 'base64url JSON `{ "p": file name }`, padded or not' }));
@@ -25,12 +34,19 @@ const NO_LYRIC = "未找到歌词";
 const NO_COVER = "未找到封面";
 
 /** The library by a client's file name: `u` the file, `l` its lyric, `p` its cover, `c` which of them there are. */
-export function localRoutes({ library, authorise }: LocalRoutesDeps) {
+export function localRoutes({ library, authorise, ownLink }: LocalRoutesDeps) {
   async function find(request: Request, text: string | undefined): Promise<FoundTrack | undefined> {
     await authorise(request);
     const name = decodeQuery(text);
     await library.ready;
     return name === "" ? undefined : library.match({ path: name });
+  }
+
+  /** Players send no key: what the client script hands on must open by itself. Without keys nothing is added. */
+  function linksOf(name: string): { extra?: { links: { file: string; cover: string } } } {
+    const query = `?q=${Buffer.from(JSON.stringify({ p: name })).toString("base64url")}`;
+    const links = { file: ownLink(`/local/u${query}`), cover: ownLink(`/local/p${query}`) };
+    return links.file === `/local/u${query}` ? {} : { extra: { links } };
   }
 
   async function sendFile({ request, query }: { request: Request; query: { q?: string | undefined } }) {
@@ -55,13 +71,13 @@ export function localRoutes({ library, authorise }: LocalRoutesDeps) {
                 lyric: found.track.lyric !== "none",
               }
             : { file: false, cover: false, lyric: false };
-          return { code: 0 as const, msg: "success" as const, data };
+          return { code: 0 as const, msg: "success" as const, data, ...(there ? linksOf(decodeQuery(query.q)) : {}) };
         },
-        { query: t.Object({ q }), response: { 200: CheckAnswer }, ...detail("What the library has of a song") },
+        { query: looseQuery({ q }), response: { 200: CheckAnswer }, ...detail("What the library has of a song") },
       )
       // Of its own, because Elysia's HEAD reads the whole file to count its bytes.
-      .head("/local/u", sendFile, { query: t.Object({ q }), detail: { hide: true } })
-      .get("/local/u", sendFile, { query: t.Object({ q }), ...detail("The audio file") })
+      .head("/local/u", sendFile, { query: looseQuery({ q }), detail: { hide: true } })
+      .get("/local/u", sendFile, { query: looseQuery({ q }), ...detail("The audio file") })
       .get(
         "/local/l",
         async ({ request, query }) => {
@@ -69,7 +85,7 @@ export function localRoutes({ library, authorise }: LocalRoutesDeps) {
           const text = found === undefined ? undefined : await library.lyric(found.track);
           return text === undefined ? missing(NO_LYRIC) : { code: 0 as const, msg: "success" as const, data: text };
         },
-        { query: t.Object({ q }), ...detail("The lyric as LRC text") },
+        { query: looseQuery({ q }), ...detail("The lyric as LRC text") },
       )
       .get(
         "/local/p",
@@ -80,7 +96,7 @@ export function localRoutes({ library, authorise }: LocalRoutesDeps) {
           return picture === undefined ? missing(NO_COVER) : servePicture(request, picture);
         },
         {
-          query: t.Object({
+          query: looseQuery({
             q,
             size: t.Optional(t.String({ description: "longest edge in pixels" })),
             thumb: t.Optional(t.String({ description: "the same; 1 = 240" })),

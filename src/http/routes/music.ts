@@ -5,7 +5,7 @@ import type { Ask, Catalog } from "../../resolve/catalog.ts";
 import { decodeMusicInfo } from "../../resolve/music-info.ts";
 import type { Cached, TrackAnswer, TrackResolver } from "../../resolve/track.ts";
 import { contextOf, type RequestContext } from "../context.ts";
-import { json, ok, pageOf } from "../schema.ts";
+import { json, looseQuery, ok, pageOf } from "../schema.ts";
 import { collectionForm, commentForm, mvForm, pageForm, songForm } from "./forms.ts";
 
 export interface MusicDeps {
@@ -50,7 +50,7 @@ export function musicRoutes(deps: MusicDeps) {
       ({ request, params, query }) => answerUrl(deps, request, params, query.info),
       {
         params: t.Object({ ...params, quality: t.String() }),
-        query: t.Object({ info, lyric: t.Optional(t.String()) }),
+        query: looseQuery({ info, lyric: t.Optional(t.String()) }),
         detail: { summary: "可播放的地址 / playable address", ...answersDetail() },
       },
     )
@@ -59,7 +59,7 @@ export function musicRoutes(deps: MusicDeps) {
       "/info/:source/:songId",
       async ({ request, params }) => {
         const { ask, context, id } = asked(request, params.source);
-        return ok(songForm(told(context, await deps.catalog.info(id, params.songId, ask))));
+        return ok(songForm(told(context, await deps.catalog.info(id, deps.normalizeId(id, params.songId), ask))));
       },
       { params: t.Object(params), detail: { summary: "歌曲信息 / song info", ...answersDetail() } },
     )
@@ -67,25 +67,39 @@ export function musicRoutes(deps: MusicDeps) {
       "/lyric/:source/:songId",
       async ({ request, params, query }) => {
         const { ask, context, id } = asked(request, params.source);
-        return ok(told(context, await deps.catalog.lyric(id, params.songId, decodeMusicInfo(query.info, id), ask)));
+        return ok(
+          told(
+            context,
+            await deps.catalog.lyric(id, deps.normalizeId(id, params.songId), decodeMusicInfo(query.info, id), ask),
+          ),
+        );
       },
-      { params: t.Object(params), query: t.Object({ info }), detail: { summary: "歌词 / lyrics", ...answersDetail() } },
+      {
+        params: t.Object(params),
+        query: looseQuery({ info }),
+        detail: { summary: "歌词 / lyrics", ...answersDetail() },
+      },
     )
     .get(
       "/pic/:source/:songId",
       async ({ request, params, query }) => {
         const { ask, context, id } = asked(request, params.source);
-        return ok(told(context, await deps.catalog.cover(id, params.songId, decodeMusicInfo(query.info, id), ask)));
+        return ok(
+          told(
+            context,
+            await deps.catalog.cover(id, deps.normalizeId(id, params.songId), decodeMusicInfo(query.info, id), ask),
+          ),
+        );
       },
       {
         params: t.Object(params),
-        query: t.Object({ info }),
+        query: looseQuery({ info }),
         detail: { summary: "封面地址 / cover address", ...answersDetail() },
       },
     )
     .get("/search/:source/:type", ({ request, params, query }) => search(request, params, query), {
       params: t.Object({ source: params.source, type: t.String({ description: SEARCH_TYPES.join(" ") }) }),
-      query: t.Object({ query: t.Optional(t.String()), ...paging }),
+      query: looseQuery({ query: t.Optional(t.String()), ...paging }),
       detail: { summary: "搜索 / search", ...answersDetail() },
     })
     .get("/search/:source/:type/:ignored", ({ request, params, query }) => search(request, params, query), {
@@ -95,7 +109,7 @@ export function musicRoutes(deps: MusicDeps) {
       "/mv/:source/:mvId",
       async ({ request, params }) => {
         const { ask, context, id } = asked(request, params.source);
-        return ok(mvForm(told(context, await deps.catalog.mv(id, params.mvId, ask))));
+        return ok(mvForm(told(context, await deps.catalog.mv(id, plainId(params.mvId), ask))));
       },
       { detail: { summary: "MV 信息 / music video", ...answersDetail() } },
     )
@@ -105,12 +119,12 @@ export function musicRoutes(deps: MusicDeps) {
         const { ask, context, id } = asked(request, params.source);
         const content = told(
           context,
-          await deps.catalog.playlist(id, listId(params["*"], query), pageOf(query, 100, 1000), ask),
+          await deps.catalog.playlist(id, listId(params["*"], query, request.url), pageOf(query, 100, 1000), ask),
         );
         return ok({ info: collectionForm(content.info), ...pageForm(content.songs, songForm) });
       },
       {
-        query: t.Object({ ...paging, url: t.Optional(t.String({ description: "分享链接" })) }),
+        query: looseQuery({ ...paging, url: t.Optional(t.String({ description: "分享链接" })) }),
         detail: { summary: "歌单，id 或分享链接 / playlist by id or share link", ...answersDetail() },
       },
     )
@@ -118,10 +132,10 @@ export function musicRoutes(deps: MusicDeps) {
       "/album/:source/:id",
       async ({ request, params, query }) => {
         const { ask, context, id } = asked(request, params.source);
-        const content = told(context, await deps.catalog.album(id, params.id, pageOf(query, 100, 1000), ask));
+        const content = told(context, await deps.catalog.album(id, plainId(params.id), pageOf(query, 100, 1000), ask));
         return ok({ info: collectionForm(content.info), ...pageForm(content.songs, songForm) });
       },
-      { query: t.Object(paging), detail: { summary: "专辑 / album", ...answersDetail() } },
+      { query: looseQuery(paging), detail: { summary: "专辑 / album", ...answersDetail() } },
     )
     .get(
       "/board/:source",
@@ -136,10 +150,13 @@ export function musicRoutes(deps: MusicDeps) {
       async ({ request, params, query }) => {
         const { ask, context, id } = asked(request, params.source);
         return ok(
-          pageForm(told(context, await deps.catalog.board(id, params.id, pageOf(query, 100, 500), ask)), songForm),
+          pageForm(
+            told(context, await deps.catalog.board(id, plainId(params.id), pageOf(query, 100, 500), ask)),
+            songForm,
+          ),
         );
       },
-      { query: t.Object(paging), detail: { summary: "排行榜歌曲 / songs of a leaderboard", ...answersDetail() } },
+      { query: looseQuery(paging), detail: { summary: "排行榜歌曲 / songs of a leaderboard", ...answersDetail() } },
     )
     .get(
       "/hot/:source",
@@ -156,7 +173,7 @@ export function musicRoutes(deps: MusicDeps) {
         return ok(told(context, await deps.catalog.suggest(id, required(query.query, "query"), ask)));
       },
       {
-        query: t.Object({ query: t.Optional(t.String()) }),
+        query: looseQuery({ query: t.Optional(t.String()) }),
         detail: { summary: "搜索建议 / suggestions", ...answersDetail() },
       },
     )
@@ -169,13 +186,16 @@ export function musicRoutes(deps: MusicDeps) {
         const page = pageOf(query, 20, 100);
         return ok(
           pageForm(
-            told(context, await deps.catalog.comments(id, { songId: params.songId, sort, ...page }, ask)),
+            told(
+              context,
+              await deps.catalog.comments(id, { songId: deps.normalizeId(id, params.songId), sort, ...page }, ask),
+            ),
             commentForm,
           ),
         );
       },
       {
-        query: t.Object({ ...paging, sort: t.Optional(t.String()) }),
+        query: looseQuery({ ...paging, sort: t.Optional(t.String()) }),
         detail: { summary: "评论 / comments", ...answersDetail() },
       },
     )
@@ -283,9 +303,27 @@ function required(value: string | undefined, name: string): string {
   return value;
 }
 
-/** A share link has slashes: it may stand in the path, encoded or not, or in `?url=`. */
-function listId(rest: string, query: Record<string, string | undefined>): string {
-  const id = query["url"] ?? rest;
-  if (id === "" || id.length > 2048) throw new AppError("invalid_request", "请求参数有错");
+/** Longest id that any platform has, with room; a share link is longer. */
+const MAX_ID = 200;
+const MAX_LINK = 2048;
+
+/** @throws AppError `invalid_request` */
+function plainId(id: string, most = MAX_ID): string {
+  if (id === "" || id.length > most || /\p{Cc}/u.test(id)) throw new AppError("invalid_request", "请求参数有错");
   return id;
+}
+
+/** A share link has slashes and a query: it may stand in the path, encoded or as it was pasted, or in `?url=`. */
+function listId(rest: string, query: Record<string, string | undefined>, url: string): string {
+  if (query["url"] !== undefined) return plainId(query["url"], MAX_LINK);
+  const id = plainId(decodeURIComponent(rest), MAX_LINK);
+  return /^https?:\/\//.test(rest) ? id + ownQuery(url) : id;
+}
+
+/** The query of a pasted link has become that of the request: all of it but what is ours. */
+function ownQuery(url: string): string {
+  const query = new URL(url).searchParams;
+  query.delete("page");
+  query.delete("size");
+  return query.size === 0 ? "" : `?${query}`;
 }

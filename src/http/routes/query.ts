@@ -3,7 +3,7 @@ import { AppError } from "../../core/errors.ts";
 import { isSourceId, type SourceId } from "../../core/types.ts";
 import type { TrackAnswer } from "../../resolve/track.ts";
 import { contextOf } from "../context.ts";
-import { json } from "../schema.ts";
+import { json, looseQuery } from "../schema.ts";
 import { songForm } from "./forms.ts";
 import { askOf, bypass, cacheStatus, type MusicDeps } from "./music.ts";
 
@@ -33,7 +33,7 @@ export function queryRoutes(deps: MusicDeps) {
         return json(queryUrlBody(deps, answer));
       },
       {
-        query: t.Object({ ...where, quality: t.Optional(t.String()) }),
+        query: looseQuery({ ...where, quality: t.Optional(t.String()) }),
         detail: { summary: "可播放的地址 / playable address" },
       },
     )
@@ -43,11 +43,11 @@ export function queryRoutes(deps: MusicDeps) {
         const context = contextOf(request);
         const { source, songId } = subject(query);
         deps.mayAsk(context, source);
-        const found = await deps.catalog.info(source, songId, askOf(deps, request, context));
+        const found = await deps.catalog.info(source, deps.normalizeId(source, songId), askOf(deps, request, context));
         context.cacheStatus = cacheStatus(found);
         return json({ code: 200, message: "成功", data: songForm(found.value) });
       },
-      { query: t.Object(where), detail: { summary: "歌曲信息 / song info" } },
+      { query: looseQuery(where), detail: { summary: "歌曲信息 / song info" } },
     )
     .get(
       "/lyric",
@@ -55,11 +55,16 @@ export function queryRoutes(deps: MusicDeps) {
         const context = contextOf(request);
         const { source, songId } = subject(query);
         deps.mayAsk(context, source);
-        const found = await deps.catalog.lyric(source, songId, undefined, askOf(deps, request, context));
+        const found = await deps.catalog.lyric(
+          source,
+          deps.normalizeId(source, songId),
+          undefined,
+          askOf(deps, request, context),
+        );
         context.cacheStatus = cacheStatus(found);
         return json({ code: 200, message: "成功", data: found.value });
       },
-      { query: t.Object(where), detail: { summary: "歌词 / lyrics" } },
+      { query: looseQuery(where), detail: { summary: "歌词 / lyrics" } },
     );
 }
 

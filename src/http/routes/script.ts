@@ -3,7 +3,7 @@ import type { RenderedScript } from "../../client-script/render.ts";
 import { AppError } from "../../core/errors.ts";
 import { contextOf, type RequestContext } from "../context.ts";
 import type { HotAnswer } from "../hot-answer.ts";
-import { ok } from "../schema.ts";
+import { looseQuery, ok } from "../schema.ts";
 
 export interface ScriptDeps {
   settings: () => { allowed: boolean; filename: string; update: boolean; updateMsg: string };
@@ -33,7 +33,7 @@ export function scriptRoutes(deps: ScriptDeps) {
       return new Response(script.text, { headers: headersOf(settings.filename) });
     },
     {
-      query: t.Object({
+      query: looseQuery({
         key: t.Optional(t.String({ description: "请求 key" })),
         checkUpdate: t.Optional(t.String({ description: "脚本中的 md5" })),
       }),

@@ -4,6 +4,7 @@ import { isQuality } from "../../core/types.ts";
 import type { WebdavSource } from "../../webdav/client.ts";
 import type { RemoteFile } from "../../webdav/listing.ts";
 import { passFile } from "../../webdav/pass.ts";
+import { looseQuery } from "../schema.ts";
 
 export interface WebdavRoutesDeps {
   webdav: WebdavSource;
@@ -14,7 +15,7 @@ export interface WebdavRoutesDeps {
 const detail = (summary: string) => ({ detail: { summary, tags: ["webdav"] } });
 const fileParams = t.Object({ source: t.String(), songId: t.String(), quality: t.String() });
 const coverParams = t.Object({ source: t.String(), songId: t.String() });
-const proxyQuery = t.Object({ url: t.Optional(t.String({ description: "address below the configured one" })) });
+const proxyQuery = looseQuery({ url: t.Optional(t.String({ description: "address below the configured one" })) });
 
 /** Bytes from the configured WebDAV server, and from no other place. */
 export function webdavRoutes({ webdav, authorise }: WebdavRoutesDeps) {

@@ -10,6 +10,7 @@ import { openLibrary, type TestLibrary, temporaryFolder, writeGoldenShelf } from
 let folder: Awaited<ReturnType<typeof temporaryFolder>>;
 let own: TestLibrary;
 let refuse = false;
+let signs = false;
 
 const encode = (value: unknown) => Buffer.from(JSON.stringify(value)).toString("base64url");
 
@@ -25,6 +26,7 @@ function app() {
         authorise() {
           if (refuse) throw new AppError("unauthorized", "key验证失败");
         },
+        ownLink: (path) => (signs ? `${path}&t=signed&e=1` : path),
       }),
     );
 }
@@ -163,6 +165,30 @@ describe("files and covers", () => {
     if (track === undefined) throw new Error("not in the index");
     const response = await ask(own.library.address(track));
     expect(response.headers.get("content-type")).toBe("audio/flac");
+  });
+});
+
+describe("links, while request keys are in use", () => {
+  beforeAll(() => {
+    signs = true;
+  });
+  afterAll(() => {
+    signs = false;
+  });
+
+  test("a song that is there comes with signed addresses, which open", async () => {
+    const body = await (await ask(`/local/c?q=${encode({ p: "Test Song.mp3" })}`)).json();
+    const query = `?q=${encode({ p: "Test Song.mp3" })}&t=signed&e=1`;
+    expect(body).toEqual({
+      ...found(true, true),
+      extra: { links: { file: `/local/u${query}`, cover: `/local/p${query}` } },
+    });
+    expect((await ask(body.extra.links.file)).headers.get("content-type")).toBe("audio/mpeg");
+    expect((await ask(body.extra.links.cover)).headers.get("content-type")).toBe("image/png");
+  });
+
+  test("a song that is not there comes as recorded", async () => {
+    expect(await (await ask(`/local/c?q=${encode({ p: "nope.mp3" })}`)).json()).toEqual(nothing);
   });
 });
 
