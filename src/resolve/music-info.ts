@@ -2,6 +2,7 @@ import { type Static, Type } from "@sinclair/typebox";
 import { Value } from "@sinclair/typebox/value";
 import type { MusicInfo, Song, SourceId } from "../core/types.ts";
 
+const MAX_TYPES = 32;
 const text = Type.String({ maxLength: 4096 });
 const textOrNumber = Type.Union([text, Type.Number()]);
 
@@ -15,7 +16,7 @@ const Incoming = Type.Object({
   albumName: Type.Optional(text),
   img: Type.Optional(Type.Union([text, Type.Null()])),
   albumId: Type.Optional(Type.Union([textOrNumber, Type.Null()])),
-  types: Type.Optional(Type.Array(Type.Unknown(), { maxItems: 32 })),
+  types: Type.Optional(Type.Array(Type.Unknown(), { maxItems: MAX_TYPES })),
   _types: Type.Optional(Type.Record(Type.String(), Type.Unknown())),
   hash: Type.Optional(text),
   strMediaMid: Type.Optional(text),
@@ -71,15 +72,16 @@ function normalise(value: Static<typeof Incoming>, source: SourceId): MusicInfo 
 }
 
 function typeRows(value: Static<typeof Incoming>): MusicInfo["_types"] {
-  const rows: MusicInfo["_types"] = {};
+  // By way of a Map: a type may be called "__proto__".
+  const rows = new Map<string, MusicInfo["_types"][string]>();
   const add = (type: unknown, row: unknown) => {
     if (typeof type !== "string" || type.length > 20 || !Value.Check(QualityRow, row)) return;
-    rows[type] = { size: row.size ?? null, ...(row.hash === undefined ? {} : { hash: row.hash }) };
+    rows.set(type, { size: row.size ?? null, ...(row.hash === undefined ? {} : { hash: row.hash }) });
   };
   for (const row of value.types ?? [])
     add(typeof row === "object" && row !== null && "type" in row ? row.type : undefined, row);
-  for (const [type, row] of Object.entries(value._types ?? {})) add(type, row);
-  return rows;
+  for (const [type, row] of Object.entries(value._types ?? {}).slice(0, MAX_TYPES)) add(type, row);
+  return Object.fromEntries(rows);
 }
 
 /** Is this the client's knowledge of just this song? The ids that `/url` takes must be in it. */
@@ -117,7 +119,10 @@ export function musicInfoOf(song: Song): MusicInfo {
   if (song.source === "kg") info.hash = ids["hash"] ?? song.songId;
   if (ids["mediaMid"] !== undefined) info.strMediaMid = ids["mediaMid"];
   if (song.source === "tx" && song.album?.mid !== undefined) info.albumMid = song.album.mid;
-  if (song.source === "tx" && ids["id"] !== undefined) info.songId = ids["id"];
+  // A number in LX Music, and published scripts put it into JSON as it is.
+  if (song.source === "tx" && ids["id"] !== undefined) {
+    info.songId = /^\d{1,15}$/.test(ids["id"]) ? Number(ids["id"]) : ids["id"];
+  }
   for (const name of ["copyrightId", "lrcUrl", "mrcUrl", "trcUrl"] as const) {
     const value = ids[name];
     if (value !== undefined) info[name] = value;

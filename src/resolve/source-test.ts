@@ -89,7 +89,8 @@ function trialsOf(source: Source, found: Found): Trial[] {
         searchSongs &&
         (async (call) => {
           const page = await searchSongs({ query: query(), ...PAGE }, call);
-          found.song = page.list[0];
+          // A song that was named is another one than what a search finds.
+          if (found.songId === undefined) found.song = page.list[0];
           found.songId ??= page.list[0]?.songId;
           return `${page.total} songs, first: ${page.list[0]?.name ?? "-"}`;
         }),

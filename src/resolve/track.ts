@@ -1,9 +1,9 @@
 import type { StoredAddress } from "../cache/codecs.ts";
 import { AppError, isAppError, toAppError } from "../core/errors.ts";
 import {
+  isQuality,
   type MusicInfo,
   type PlayableUrl,
-  QUALITIES,
   type Quality,
   SOURCE_NAMES,
   type Song,
@@ -224,8 +224,10 @@ async function resolveFresh(
   const bad = fakes === undefined || fakes.size === 0 ? avoid : new Set([...avoid, ...fakes]);
   const timed = { ...request, signal };
   for (const way of ways(deps, request, bad)) {
+    if (signal.aborted) break;
     try {
-      const found = way === "source" ? await askSource(deps, source, timed) : await askScripts(deps, timed, bad);
+      const work = way === "source" ? askSource(deps, source, timed) : askScripts(deps, timed, bad);
+      const found = await untilAborted(signal, work);
       if (found !== undefined) return found;
     } catch (error) {
       const known = toAppError(error);
@@ -236,6 +238,20 @@ async function resolveFresh(
     }
   }
   throw mostTelling(failures);
+}
+
+/** Whoever does not heed the signal is not waited for. @throws AppError `upstream_unreachable` */
+async function untilAborted<T>(signal: AbortSignal, work: Promise<T>): Promise<T> {
+  const late = Promise.withResolvers<never>();
+  const onAbort = () => late.reject(new AppError("upstream_unreachable", "平台响应超时，请稍后重试"));
+  signal.addEventListener("abort", onAbort, { once: true });
+  if (signal.aborted) onAbort();
+  try {
+    return await Promise.race([work, late.promise]);
+  } finally {
+    signal.removeEventListener("abort", onAbort);
+    work.catch(() => undefined);
+  }
 }
 
 function ways(deps: TrackDeps, request: TrackRequest, avoid: ReadonlySet<string>): ("source" | "scripts")[] {
@@ -326,6 +342,7 @@ function mostTelling(failures: AppError[]): AppError {
 
 /** Quality words of clients and platforms to ours; undefined = nobody knows it. */
 export function qualityOf(source: Source | undefined, word: string): Quality | undefined {
-  const known = QUALITIES.find((quality) => quality === word);
-  return known ?? source?.qualityAliases?.[word];
+  if (isQuality(word)) return word;
+  const aliases = source?.qualityAliases;
+  return aliases !== undefined && Object.hasOwn(aliases, word) ? aliases[word] : undefined;
 }
