@@ -46,7 +46,7 @@ demo: build ## emulated platforms and the server: plays songs with no internet (
 install: node_modules/.installed
 
 node_modules/.installed: package.json bun.lock
-	@command -v bun >/dev/null && [ "$$(bun --version)" = "$(BUN_VERSION)" ] || npm install --silent --no-fund --no-audit --prefix $(BUN_DIR) bun@$(BUN_VERSION)
+	@command -v bun >/dev/null && [ "$$(bun --version)" = "$(BUN_VERSION)" ] || npm install --loglevel=error --no-fund --no-audit --prefix "$(BUN_DIR)" bun@$(BUN_VERSION)
 	bun install --frozen-lockfile
 	@touch node_modules/.installed
 
