@@ -20,12 +20,14 @@ export function serveCommand(version: string): Command {
     arity: [0, 0],
     async run(context) {
       const app = await context.app();
+      // Before the first address is open: who reads "listening" may stop us at once.
+      const deadlineMs = () => app.config().common.shutdown_deadline * 1000 + FLUSH_MS;
+      const stopped = stopOnSignals({ stop: () => app.close(), deadlineMs, log: app.log });
       const addresses = await app.start();
       context.say(welcome(version, app, addresses));
       // What only the start needed goes back to the system while nobody waits.
       setTimeout(() => Bun.gc(true), SETTLED_MS).unref();
-      const deadlineMs = () => app.config().common.shutdown_deadline * 1000 + FLUSH_MS;
-      return stopOnSignals({ stop: () => app.close(), deadlineMs, log: app.log });
+      return stopped;
     },
   };
 }
