@@ -61,6 +61,9 @@ export interface CatalogDeps {
 
 type Answer<T> = Promise<Cached<T>>;
 
+/** Of a further question in the same flight: a caller that leaves does not end it for the others. */
+const flightOf = (ask: Ask, call: Call): Ask => ({ ...ask, signal: call.signal });
+
 export interface Catalog {
   info(source: SourceId, songId: string, ask: Ask): Answer<Song>;
   lyric(source: SourceId, songId: string, info: MusicInfo | undefined, ask: Ask): Answer<Lyric>;
@@ -121,7 +124,9 @@ export function createCatalog(deps: CatalogDeps): Catalog {
           return limitLyric(await method(normal, call));
         } catch (error) {
           const other =
-            known === undefined ? undefined : await deps.scripts?.lyric(id, known, ask).catch(() => undefined);
+            known === undefined
+              ? undefined
+              : await deps.scripts?.lyric(id, known, flightOf(ask, call)).catch(() => undefined);
           if (other === undefined) throw error;
           return limitLyric(other);
         }
@@ -136,7 +141,9 @@ export function createCatalog(deps: CatalogDeps): Catalog {
           return await method(normal, call);
         } catch (error) {
           const other =
-            known === undefined ? undefined : await deps.scripts?.pic(id, known, ask).catch(() => undefined);
+            known === undefined
+              ? undefined
+              : await deps.scripts?.pic(id, known, flightOf(ask, call)).catch(() => undefined);
           if (other === undefined) throw error;
           return other;
         }

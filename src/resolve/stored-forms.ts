@@ -13,6 +13,7 @@ const quality = Type.Union(QUALITIES.map((word) => Type.Literal(word)));
 const artist = Type.Object({
   id: optional(text),
   mid: optional(text),
+  type: optional(Type.Number()),
   name: text,
   avatar: optional(text),
   sizableAvatar: optional(text),
