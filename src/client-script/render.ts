@@ -18,7 +18,7 @@ export interface ScriptSettings {
   homepage?: string;
 }
 
-/** Characters that a client shows of each header line; longer ones are cut with "..." there. */
+/** UTF-16 units that a client shows of each header line; longer ones are cut with "..." there. */
 const HEADER_LIMITS = { name: 24, description: 36, author: 56, homepage: 1024, version: 36 } as const;
 
 /** What LX Music's clients offer; further ones would be dropped there. */
@@ -73,14 +73,20 @@ function header(settings: ScriptSettings): string {
   return `/*!\n${lines.join("\n")}\n */`;
 }
 
-/** One line that cannot end the comment. */
+/** One line that cannot end the comment, nor a script element around it. Clients count UTF-16 units. */
 function headerText(value: string, limit: number): string {
   const safe = value
+    .toWellFormed()
     .replace(/[\p{Cc}\u2028\u2029]+/gu, " ")
     .replaceAll("*/", "* /")
+    .replace(/<(?=[!/]|script)/gi, "< ")
     .trim();
-  const characters = [...safe];
-  return characters.length > limit ? characters.slice(0, limit).join("") : safe || "-";
+  let cut = "";
+  for (const character of safe) {
+    if (cut.length + character.length > limit) break;
+    cut += character;
+  }
+  return cut.trim() || "-";
 }
 
 /** JSON that is a JavaScript literal in every engine and cannot close a script element. */

@@ -45,7 +45,11 @@ const dataOf = (body) => {
   throw new Error(reason || REASONS[code] || "未知错误");
 };
 
-const absolute = (address) => (/^https?:/.test(address) ? address : CONFIG.url + address);
+const absolute = (address) => {
+  if (typeof address === "string" && /^https?:/.test(address)) return address;
+  if (typeof address === "string" && address.startsWith("/")) return CONFIG.url + address;
+  throw new Error("服务器没有给出地址");
+};
 
 // The client drops a part that is too long: keep whole lines up to its limit instead.
 const cut = (text, limit) => {
