@@ -1,3 +1,5 @@
+import { existsSync } from "node:fs";
+import { resolve } from "node:path";
 import { parseArgs } from "node:util";
 import type { App } from "../app.ts";
 import { nearest } from "../config/decode.ts";
@@ -90,7 +92,14 @@ async function execute(
       else if (text !== undefined) environment.stdout(`${text}\n`);
     },
     progress: (label) => progressBar(label, environment),
-    app: async () => (app ??= await environment.openApp({ dataDir, configFile, overrides: overridesOf(values) })),
+    app: async () => {
+      const isNew = command.name !== DEFAULT_COMMAND && !existsSync(dataDir);
+      app ??= await environment.openApp({ dataDir, configFile, overrides: overridesOf(values) });
+      // Started in another folder than the server, a command would work on an empty one without a word.
+      if (isNew)
+        environment.stderr(`note: made a new data folder, ${resolve(dataDir)}; the server's is given with --data\n`);
+      return app;
+    },
   };
   try {
     return (await command.run(context)) ?? 0;

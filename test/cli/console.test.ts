@@ -196,6 +196,12 @@ test.each(["SIGTERM", "SIGINT"] as const)("%s ends the server with 0 and without
   await server.remove();
 });
 
+test("a command away from the server's folder says that it made a new one", async () => {
+  const data = join(folder, "elsewhere");
+  expect((await run(["key", "list", "--data", data])).error).toContain(`note: made a new data folder, ${data}`);
+  expect((await run(["key", "list", "--data", data])).error).toBe("");
+});
+
 test("a pipe with a slow reader gets everything", async () => {
   const values = Array.from({ length: 3000 }, (_, index) => `key-number-${index}`);
   const data = dataFolder("pipe", JSON.stringify({ security: { key: { enable: true, values } } }));
