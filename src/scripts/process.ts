@@ -28,6 +28,7 @@ export function startProcess(command: readonly string[]): ScriptProcess {
   let onMessage: (message: Upward) => void = () => {};
   let onEnd: () => void = () => {};
   let over = false;
+  let isReady = false;
 
   const environment = Object.fromEntries(PASSED_ON.map((name) => [name, process.env[name]]).filter((pair) => pair[1]));
   const child = Bun.spawn([...command], {
@@ -37,8 +38,15 @@ export function startProcess(command: readonly string[]): ScriptProcess {
     ipc(message) {
       const known = over ? undefined : readUpward(message);
       if (known === undefined) return;
-      if (known.type === "ready") resolve();
-      else onMessage(known);
+      if (known.type === "ready") {
+        isReady = true;
+        resolve();
+      } else if (isReady) {
+        onMessage(known);
+      } else {
+        // It broke before it was given anything to run.
+        child.kill("SIGKILL");
+      }
     },
     onExit() {
       over = true;

@@ -1,6 +1,4 @@
-// The entry of a script process in tests, and of the small executable that the compiled test builds.
-import { runScriptHost, SCRIPT_HOST_ARGUMENT } from "../../src/scripts/child.ts";
+// The entry of a script process in tests: `… __script-host WORKER_URL`.
+import { runScriptHost } from "../../src/scripts/child.ts";
 
-if (process.argv.includes(SCRIPT_HOST_ARGUMENT)) {
-  runScriptHost(new URL("../../src/scripts/worker.ts", import.meta.url).href);
-}
+runScriptHost(process.argv.at(-1) ?? "");

@@ -1,8 +1,10 @@
-import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { constants, createCipheriv, generateKeyPairSync, publicEncrypt } from "node:crypto";
 import { SCRIPT_ENVS, type ScriptEnv } from "../../src/scripts/protocol.ts";
 import { answering, type Bed, HEADER, makeBed, type Started } from "./bed.ts";
 import { startUpstream, type Upstream } from "./upstream.ts";
+
+setDefaultTimeout(30_000);
 
 interface Row {
   name: string;

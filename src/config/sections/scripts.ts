@@ -7,7 +7,11 @@ const turnList = list(Type.String({ pattern: "^(?:kw|kg|tx|wy|mg)(?:/[a-z0-9_]+)
 
 const limits = group("每个脚本的限制", "limits of each script", {
   memory_bytes: key(count(64 << 20, 4 << 20, 1 << 30), "脚本内存（字节）", "memory of the script (bytes)"),
-  stack_bytes: key(count(512 << 10, 64 << 10, 768 << 10), "调用栈（字节）", "call stack (bytes)"),
+  stack_bytes: key(
+    count(192 << 10, 64 << 10, 512 << 10),
+    "调用栈（字节），过大时深递归会使脚本进程重启",
+    "call stack (bytes); beyond some 256 KiB deep recursion ends the script's process instead of failing in the script",
+  ),
   slice_ms: key(
     count(3_000, 50, 60_000),
     "一次连续运行的上限（毫秒），超过即终止脚本进程",

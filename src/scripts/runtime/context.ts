@@ -70,7 +70,9 @@ export function startScript({ engine, load, send, busy }: ContextDeps): ScriptCo
     guard,
     allowHosts: load.network.allowHosts,
     answer: (id, answer) =>
-      enter(() => vm.call(entries.answer, id, answer.problem, answer.head, answer.text, answer.raw)?.dispose()),
+      enter(() =>
+        vm.call(entries.answer, id, answer.problem, answer.head, answer.text, answer.raw, answer.nesting)?.dispose(),
+      ),
     onHost: (host) => send({ type: "host", host: host.slice(0, 300) }),
     limited,
   });

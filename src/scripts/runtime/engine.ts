@@ -1,3 +1,4 @@
+import { resolve } from "node:path";
 import ngVariant from "@jitl/quickjs-ng-wasmfile-release-sync";
 import wasmFile from "@jitl/quickjs-ng-wasmfile-release-sync/wasm" with { type: "file" };
 import {
@@ -29,7 +30,8 @@ export interface Engine {
  * which clients need to notice a script that fails while it starts; `track` sets it in the runtime's memory.
  */
 export async function loadEngine(): Promise<Engine> {
-  const original = new Uint8Array(await Bun.file(wasmFile).arrayBuffer());
+  // Absolute in development and in the executable, relative to this module in a bundle.
+  const original = new Uint8Array(await Bun.file(resolve(import.meta.dir, wasmFile)).arrayBuffer());
   const compiled = await WebAssembly.compile(withTable(original) ?? original);
   let table: WebAssembly.Table | undefined;
   const instantiateWasm = (

@@ -10,6 +10,8 @@ export interface RequestAnswer {
   head: string;
   text: string;
   raw: Uint8Array<ArrayBuffer>;
+  /** Brackets within brackets, at most, when the text looks like JSON. */
+  nesting: number;
 }
 
 export interface RequestsDeps {
@@ -85,7 +87,8 @@ export function createRequests(deps: RequestsDeps): Requests {
         onHost: noteHost,
         ...(deps.allowHosts === undefined ? {} : { allowHosts: deps.allowHosts }),
       });
-      return { problem: null, head: responseHead(env, reply), text: responseText(env, reply), raw: reply.bytes };
+      const text = responseText(env, reply);
+      return { problem: null, head: responseHead(env, reply), text, raw: reply.bytes, nesting: nestingOf(text) };
     } catch (error) {
       if (isAppError(error) && error.kind === "too_large") deps.limited("response");
       return refusal(signal.aborted ? "aborted" : problemText(error));
@@ -120,7 +123,20 @@ export function createRequests(deps: RequestsDeps): Requests {
   };
 }
 
-const refusal = (problem: string): RequestAnswer => ({ problem, head: "", text: "", raw: NOTHING });
+const refusal = (problem: string): RequestAnswer => ({ problem, head: "", text: "", raw: NOTHING, nesting: 0 });
+
+/** Brackets in texts count too: the number is never too small, and no honest answer comes near the limit. */
+function nestingOf(text: string): number {
+  if (!/^\s*[[{]/.test(text)) return 0;
+  let depth = 0;
+  let most = 0;
+  for (let i = 0; i < text.length; i++) {
+    const code = text.charCodeAt(i);
+    if (code === 0x5b || code === 0x7b) most = Math.max(most, ++depth);
+    else if (code === 0x5d || code === 0x7d) depth--;
+  }
+  return most;
+}
 
 function problemText(error: unknown): string {
   if (!isAppError(error)) return "request failed";

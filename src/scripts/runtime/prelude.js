@@ -40,13 +40,14 @@
     return call(name, args, ...bytes);
   };
 
+  const cut = (value, length) => `${value}`.slice(0, length);
   const describe = (error) => {
     try {
       if (error !== null && typeof error === "object") {
-        const message = "message" in error ? `${error.message}` : `${error}`;
-        return stringify([message, `${error.name ?? ""}`, `${error.stack ?? ""}`]);
+        const message = "message" in error ? error.message : error;
+        return stringify([cut(message, 2048), cut(error.name ?? "", 100), cut(error.stack ?? "", 8000)]);
       }
-      return stringify([`${error === undefined ? "undefined" : error}`, "", ""]);
+      return stringify([cut(error, 2048), "", ""]);
     } catch {
       return '["unknown error","",""]';
     }
@@ -88,6 +89,8 @@
 
   // ---- lx.request
 
+  /** Deeper JSON would exhaust the stack of the engine; it stays text. */
+  const MAX_NESTING = 500;
   const requests = new Map();
   let lastRequest = 0;
   const bodyOf = (value) => {
@@ -106,7 +109,7 @@
       if (requests.has(id)) call("cancel", [id]);
     };
   };
-  const answer = (id, problem, head, text, raw) => {
+  const answer = (id, problem, head, text, raw, nesting) => {
     const target = requests.get(id);
     if (target === undefined) return;
     requests.delete(id);
@@ -121,7 +124,7 @@
       body = new Uint8Array(raw);
     } else {
       try {
-        body = parse(text);
+        if (nesting <= MAX_NESTING) body = parse(text);
       } catch {
         // Not JSON: the text is the body.
       }
@@ -196,13 +199,15 @@
     return Promise.resolve();
   };
 
+  /** Far beyond what clients take as an address; what is longer need not cross the border. */
+  const MAX_ADDRESS = 100000;
   const settle = (id, action, value) => {
     if (action === "lyric") {
       if (typeof value !== "object" || value === null) return call("settle", [id, null]);
       const { lyric, tlyric, rlyric, lxlyric } = value;
       return call("settle", [id, { lyric, tlyric, rlyric, lxlyric }]);
     }
-    return call("settle", [id, typeof value === "string" ? value : null]);
+    return call("settle", [id, typeof value === "string" && value.length <= MAX_ADDRESS ? value : null]);
   };
   const reject = (id, error) => call("reject", [id, parse(describe(error))]);
   const dispatch = (id, text) => {
@@ -324,6 +329,10 @@
     Object.defineProperty(prototype, "constructor", { value: refusing, writable: false, configurable: false });
   }
   define(globalThis, { Function: RefusingFunction, eval: refusingEval });
+
+  // The engine would hand functions of every frame to a hook of the script, ours among them.
+  delete Error.prepareStackTrace;
+  define(Error, { prepareStackTrace: undefined });
 
   const web = mobile
     ? {}
