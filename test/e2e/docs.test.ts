@@ -135,9 +135,9 @@ describe("the landing page", () => {
       base: "http://music.example.test:8080",
     },
     {
-      name: "through two proxies",
-      headers: { "X-Forwarded-Proto": "https, http", "X-Forwarded-Host": "outer.example.test, inner" },
-      base: "https://outer.example.test",
+      name: "what the trusted proxy has added stands last; what came with the request does not count",
+      headers: { "X-Forwarded-Proto": "http, https", "X-Forwarded-Host": "made-up.example.test, music.example.test" },
+      base: "https://music.example.test",
     },
     {
       name: "a name that is none",
