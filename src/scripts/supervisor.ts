@@ -143,6 +143,7 @@ function createRun(
   let restart: Timer | undefined;
   let blocks = 0;
   let lastId = 0;
+  let taken = 0;
 
   function launch(): void {
     const process_ = take();
@@ -197,7 +198,6 @@ function createRun(
     if (entry === undefined) return undefined;
     pending.delete(id);
     clearTimeout(entry.watchdog);
-    waiting.shift()?.();
     return entry;
   }
 
@@ -244,13 +244,29 @@ function createRun(
     restart.unref();
   }
 
+  /** Waits for a place among the calls at the same time. */
   async function place(signal: AbortSignal | undefined): Promise<void> {
-    if (pending.size < load.limits.concurrentCalls) return;
+    if (taken < load.limits.concurrentCalls) {
+      taken++;
+      return;
+    }
     if (waiting.length >= waitingCalls) throw new AppError("busy", BUSY_TEXT);
-    const { promise, resolve } = Promise.withResolvers<void>();
+    const { promise, resolve, reject } = Promise.withResolvers<void>();
+    const leave = () => {
+      const at = waiting.indexOf(resolve);
+      if (at >= 0) waiting.splice(at, 1);
+      reject(new AppError("upstream_unreachable", "请求已取消"));
+    };
     waiting.push(resolve);
-    signal?.addEventListener("abort", () => resolve(), { once: true });
-    await promise;
+    signal?.addEventListener("abort", leave, { once: true });
+    await promise.finally(() => signal?.removeEventListener("abort", leave));
+  }
+
+  /** The place goes to who waits longest. */
+  function leavePlace(): void {
+    const next = waiting.shift();
+    if (next === undefined) taken--;
+    else next();
   }
 
   async function call(
@@ -261,22 +277,35 @@ function createRun(
   ): Promise<unknown> {
     const deadline = now() + deadlineMs;
     await place(signal);
+    try {
+      return await send(source, action, info, deadline - now(), signal);
+    } finally {
+      leavePlace();
+    }
+  }
+
+  async function send(
+    source: ScriptSource,
+    action: ScriptAction,
+    info: string,
+    deadlineMs: number,
+    signal: AbortSignal | undefined,
+  ): Promise<unknown> {
     const process_ = current;
     if (process_ === undefined || state.state !== "ready") {
       throw new AppError("upstream_unreachable", `脚本 ${name} 未运行`);
     }
-    const left = deadline - now();
-    if (left <= 0 || signal?.aborted) throw new AppError("upstream_unreachable", `脚本 ${name} 响应超时`);
+    if (deadlineMs <= 0 || signal?.aborted) throw new AppError("upstream_unreachable", `脚本 ${name} 响应超时`);
     const id = ++lastId;
     const { promise, resolve, reject } = Promise.withResolvers<unknown>();
-    const watchdog = setTimeout(() => lost("stalled", "no answer"), left + ANSWER_GRACE_MS);
+    const watchdog = setTimeout(() => lost("stalled", "no answer"), deadlineMs + ANSWER_GRACE_MS);
     pending.set(id, { resolve, reject, watchdog });
     const giveUp = () => {
       if (current === process_) process_.send({ type: "cancel", id });
       settle(id)?.reject(new AppError("upstream_unreachable", "请求已取消"));
     };
     signal?.addEventListener("abort", giveUp, { once: true });
-    process_.send({ type: "call", id, source, action, info, deadlineMs: left });
+    process_.send({ type: "call", id, source, action, info, deadlineMs });
     return promise.finally(() => signal?.removeEventListener("abort", giveUp));
   }
 
