@@ -105,16 +105,22 @@ export function startScript({ engine, load, send, busy }: ContextDeps): ScriptCo
   }
 
   function enter(work: () => void): void {
-    const used = vm.enter(state === "starting" ? limits.initSliceMs : limits.sliceMs, work);
+    const starting = state === "starting";
+    const used = vm.enter(starting ? limits.initSliceMs : limits.sliceMs, work);
     if (vm.dead) {
       timers.clear();
       requests.abort();
       return;
     }
-    if (state === "starting" && timers.size === 0 && requests.size === 0) {
+    if (stillStarting() && timers.size === 0 && requests.size === 0) {
       fail({ message: "脚本已执行完毕，但没有发送 inited", stack: "" });
     }
-    if (state === "ready" && active.size === 0) chargeBackground(used);
+    if (!starting && active.size === 0) chargeBackground(used);
+  }
+
+  /** Asked anew: what has just run may have ended the start. */
+  function stillStarting(): boolean {
+    return state === "starting";
   }
 
   function chargeBackground(ms: number): void {
