@@ -101,13 +101,10 @@ async function execute(
       return app;
     },
   };
-  try {
-    return (await command.run(context)) ?? 0;
-  } catch (error) {
-    return failed(error, json, dataDir, environment);
-  } finally {
-    await app?.close();
-  }
+  const tell = (error: unknown) => failed(error, json, dataDir, environment);
+  const code = await command.run(context).then((value) => value ?? 0, tell);
+  // What was written may not be on disk when closing fails.
+  return app === undefined ? code : app.close().then(() => code, tell);
 }
 
 function failed(error: unknown, json: boolean, dataDir: string, environment: CliEnvironment): number {
