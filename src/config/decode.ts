@@ -1,5 +1,6 @@
 import { Kind, type TSchema } from "@sinclair/typebox";
 import { type Document, isAlias, isMap, isScalar, isSeq } from "yaml";
+import { AppError } from "../core/errors.ts";
 
 /** A number of the YAML text with its spelling: `uin: 0012` must become the text "0012" where text is wanted. */
 export class NumberText {
@@ -21,9 +22,20 @@ export interface Problem {
   hint?: string;
 }
 
-/** Plain values of a YAML document, with numbers kept as `NumberText`. Duplicate and unreadable keys are YAML errors already. */
+const MAX_VALUES = 100_000;
+
+/**
+ * Plain values of a YAML document, with numbers kept as `NumberText`. Duplicate and unreadable keys are YAML errors
+ * already.
+ *
+ * @throws AppError `invalid_request` when there are too many
+ */
 export function documentValues(document: Document): unknown {
+  let values = 0;
   const visit = (node: unknown, depth: number): unknown => {
+    values += 1;
+    // Aliases of aliases grow without an end.
+    if (values > MAX_VALUES) throw new AppError("invalid_request", `config has more than ${MAX_VALUES} values`);
     if (depth > 40) return undefined;
     if (isAlias(node)) return visit(node.resolve(document), depth + 1);
     if (isMap(node)) {

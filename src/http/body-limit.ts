@@ -1,4 +1,4 @@
-import { AppError } from "../core/errors.ts";
+import { AppError, isAppError } from "../core/errors.ts";
 
 const TOO_LARGE = "请求体过大";
 
@@ -19,19 +19,25 @@ export function withBoundedBody(request: Request, limit: number): Request | Prom
 }
 
 async function readWhole(request: Request, body: ReadableStream<Uint8Array>, limit: number): Promise<Request> {
+  const bytes = await readBounded(body, limit);
+  const { method, headers, signal } = request;
+  return new Request(request.url, { method, headers, signal, ...(bytes.length === 0 ? {} : { body: bytes }) });
+}
+
+async function readBounded(body: ReadableStream<Uint8Array>, limit: number): Promise<Buffer<ArrayBuffer>> {
   const chunks: Uint8Array[] = [];
   let length = 0;
-  for await (const chunk of body) {
-    length += chunk.byteLength;
-    // Leaving the loop cancels the stream: nothing more is taken in.
-    if (length > limit) throw new AppError("too_large", TOO_LARGE);
-    chunks.push(chunk);
+  try {
+    for await (const chunk of body) {
+      length += chunk.byteLength;
+      // Leaving the loop cancels the stream: nothing more is taken in.
+      if (length > limit) throw new AppError("too_large", TOO_LARGE);
+      chunks.push(chunk);
+    }
+  } catch (error) {
+    if (isAppError(error)) throw error;
+    // Broken chunks, or a client that left.
+    throw new AppError("invalid_request", "请求体不完整", { cause: error });
   }
-  const { method, headers, signal } = request;
-  return new Request(request.url, {
-    method,
-    headers,
-    signal,
-    ...(length === 0 ? {} : { body: Buffer.concat(chunks) }),
-  });
+  return Buffer.concat(chunks);
 }

@@ -193,7 +193,10 @@ function fail(
   extra: Record<string, string> | undefined,
 ): Response {
   const known = toAppError(error);
-  if (known.kind === "internal" || known.kind === "storage_failed") {
+  // What failed because its client left is no fault of ours.
+  if (request.signal.aborted && known.kind === "internal") {
+    deps.log.debug("client left", { id: arrival.id });
+  } else if (known.kind === "internal" || known.kind === "storage_failed") {
     deps.log.error("request failed", { id: arrival.id, path: arrival.path.slice(0, 200), error, detail: known.detail });
   }
   const response = errorResponse(error, arrival.path, context?.peer.address);

@@ -16,7 +16,7 @@ export type RouteGroup = Elysia<string>;
  */
 export function composeRoutes(groups: readonly unknown[], log: Logger) {
   const app = new Elysia({ strictPath: true, normalize: false }).onError(({ error, request, set }) => {
-    const known = knownError(error, pathOf(request.url));
+    const known = request.signal.aborted ? clientLeft(error) : knownError(error, pathOf(request.url));
     if (known.kind === "internal" || known.kind === "storage_failed") {
       log.error("request failed", {
         id: idOf(request),
@@ -39,6 +39,11 @@ export function composeRoutes(groups: readonly unknown[], log: Logger) {
   });
   for (const group of groups) app.use(group as Elysia);
   return app;
+}
+
+/** Nobody reads the answer any more, and what failed because of that is no fault of ours. */
+function clientLeft(error: unknown): AppError {
+  return isAppError(error) ? error : new AppError("invalid_request", "请求已中断");
 }
 
 function knownError(error: unknown, path: string): AppError {
