@@ -99,8 +99,11 @@ describe("the address on a phone", () => {
     { name: "localhost", base: "http://localhost:9763", to: `http://${lan ?? "localhost"}:9763` },
     { name: "loopback", base: "http://127.0.0.1:9763", to: `http://${lan ?? "127.0.0.1"}:9763` },
     { name: "IPv6 loopback", base: "http://[::1]:9763", to: `http://${lan ?? "[::1]"}:9763` },
-  ])("$name", ({ base, to }) => {
-    expect(phoneAddress(base)).toBe(to);
+    { name: "our own HTTPS", base: "https://nas:9443", plain: 9763, to: "http://nas:9763" },
+    { name: "our own HTTPS on its usual port", base: "https://nas", plain: 9763, to: "http://nas:9763" },
+    { name: "HTTP stays", base: "http://nas:9763", plain: 80, to: "http://nas:9763" },
+  ])("$name", ({ base, to, plain }) => {
+    expect(phoneAddress(base, plain)).toBe(to);
   });
 });
 
