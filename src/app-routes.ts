@@ -146,7 +146,11 @@ export function composeHttp(features: RouteFeatures) {
     scriptsAdminRoutes({ scripts: features.scripts, audit: access.audit }),
     tlsRoutes({
       tls: features.tls,
-      phoneAddress: (request, viaProxy) => phoneAddress(base(request, viaProxy)),
+      phoneAddress(request, viaProxy) {
+        const { public_url, ports, ssl_info } = config().common;
+        const direct = public_url === "" && !viaProxy && !ssl_info.is_https;
+        return phoneAddress(base(request, viaProxy), direct ? ports.find((port) => port !== 0) : undefined);
+      },
       audit: ({ user = "", peer, id }, action, target) =>
         access.audit.record({ actor: user, address: peer.address, action, target, requestId: id }),
     }),
