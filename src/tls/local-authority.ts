@@ -4,7 +4,7 @@ import type { TlsSettings } from "../config/sections/tls.ts";
 import type { Logger } from "../ops/log.ts";
 import { DAY_MS, type KeyPair, readCertificate } from "./certificate.ts";
 import { dueAt } from "./renewal.ts";
-import { createAuthority, createSelfSigned, hostOf, LEAF_DAYS, localNames } from "./self-signed.ts";
+import { createAuthority, createSelfSigned, hostOf, hostsAmong, LEAF_DAYS, localNames } from "./self-signed.ts";
 import type { CertificateStore } from "./store.ts";
 
 export interface LocalDeps {
@@ -45,7 +45,7 @@ export async function ensureSelfSigned(deps: LocalDeps, wish: LocalWish): Promis
 export async function createTemporary(deps: LocalDeps, wish: LocalWish): Promise<KeyPair> {
   const { settings } = wish;
   const authority = settings.local_ca ? await deps.store.load("ca").catch(() => undefined) : undefined;
-  const names = unique([...settings.names, ...wish.moreNames].flatMap((name) => safeHost(name)).concat(localNames()));
+  const names = unique([...settings.names, ...wish.moreNames].flatMap(hostsAmong).concat(localNames()));
   return createSelfSigned({ names, keyType: settings.key_type, authority, now: deps.now(), days: 30 });
 }
 
@@ -83,14 +83,6 @@ function isGood(present: KeyPair, { needed, authority, settings, now }: Measure)
 /** Names that an earlier command asked for stay; addresses come and go with the network. */
 function hostNamesOf(pair: KeyPair | undefined): string[] {
   return pair === undefined ? [] : readCertificate(pair.cert).names.filter((name) => isIP(name) === 0);
-}
-
-function safeHost(name: string): string[] {
-  try {
-    return [hostOf(name)];
-  } catch {
-    return [];
-  }
 }
 
 function unique(names: readonly string[]): string[] {

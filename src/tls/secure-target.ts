@@ -1,6 +1,6 @@
 import { nameCovers } from "./certificate.ts";
 import type { Held } from "./held.ts";
-import { localNames } from "./self-signed.ts";
+import { hostsAmong, localNames } from "./self-signed.ts";
 
 /** HTTPS as a redirect may name it. */
 export interface SecureTarget {
@@ -31,9 +31,10 @@ export function createSecureTarget(deps: {
   };
 }
 
-function hostRules(held: readonly Held[], configured: readonly string[]): Omit<SecureTarget, "port"> {
+function hostRules(held: readonly Held[], given: readonly string[]): Omit<SecureTarget, "port"> {
+  const configured = given.flatMap(hostsAmong);
   const certified = held.flatMap((item) => [...item.info.names, ...item.names]);
-  const names = [...certified, ...configured, ...localNames()].map((name) => name.toLowerCase());
+  const names = [...certified, ...configured, ...localNames()];
   const exact = new Set(names);
   const wildcards = names.filter((name) => name.startsWith("*."));
   const domain = (name: string) => name.includes(".") && !name.startsWith("*.") && !/^[\d.]+$/.test(name);

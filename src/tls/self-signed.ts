@@ -105,6 +105,15 @@ export function hostOf(name: string): string {
   return ascii;
 }
 
+/** The name as `hostOf` has it; nothing when it is none. */
+export function hostsAmong(name: string): string[] {
+  try {
+    return [hostOf(name)];
+  } catch {
+    return [];
+  }
+}
+
 /** How this machine is reached at home: localhost, its name, and its addresses in the local network. */
 export function localNames(): string[] {
   const rows = Object.values(networkInterfaces()).flatMap((list) => list ?? []);

@@ -147,6 +147,10 @@ export function createTls(deps: TlsDeps): Tls {
     start(opened, schedule) {
       if (opened.securePorts.length === 0) return;
       listener = opened;
+      const provable = opened.addresses.some((address) => address.startsWith("http:"));
+      if (modeOf(settings()) === "acme" && settings().acme.challenge === "http-01" && !provable) {
+        log.warn("http-01 needs an HTTP port (common.ports), to which port 80 of the names leads");
+      }
       const watchMs = () => settings().watch_interval * 1000;
       schedule.every("certificate files", { intervalMs: watchMs }, async () => {
         if (await inventory.changed()) await applySoon();
