@@ -56,7 +56,7 @@ export function startScript({ engine, load, send, busy }: ContextDeps): ScriptCo
     busy,
     broken: (offence, detail) => send({ type: "offence", offence, detail: detail.slice(0, 2_000) }),
   });
-  const timers = createTimers(limits.timers, (id) => enter(() => vm.call(entries.fireTimer, id)), limited);
+  const timers = createTimers(limits.timers, (id) => enter(() => vm.call(entries.fireTimer, id)?.dispose()), limited);
   const guard = createGuardedClient({
     deadlineMs: 60_000,
     maxBytes: limits.responseBytes,
@@ -106,6 +106,7 @@ export function startScript({ engine, load, send, busy }: ContextDeps): ScriptCo
 
   function enter(work: () => void): void {
     const starting = state === "starting";
+    const idle = active.size === 0;
     const used = vm.enter(starting ? limits.initSliceMs : limits.sliceMs, work);
     if (vm.dead) {
       timers.clear();
@@ -115,7 +116,7 @@ export function startScript({ engine, load, send, busy }: ContextDeps): ScriptCo
     if (stillStarting() && timers.size === 0 && requests.size === 0) {
       fail({ message: "脚本已执行完毕，但没有发送 inited", stack: "" });
     }
-    if (!starting && active.size === 0) chargeBackground(used);
+    if (!starting && idle) chargeBackground(used);
   }
 
   /** Asked anew: what has just run may have ended the start. */
