@@ -143,6 +143,8 @@ function decodeArray(schema: TSchema, input: unknown, path: string, problems: Pr
 
 function decodeUnion(schema: TSchema, input: unknown, path: string, problems: Problem[]): unknown {
   for (const branch of schema["anyOf"] as TSchema[]) {
+    // To the others nothing would mean "as by default".
+    if (input === null && !acceptsNull(branch)) continue;
     const attempt: Problem[] = [];
     const value = decodeValue(branch, input, path, attempt);
     if (attempt.length === 0) return value;

@@ -1,5 +1,5 @@
 import { existsSync } from "node:fs";
-import { mkdir, open, readFile, rename } from "node:fs/promises";
+import { mkdir, open, readFile, realpath, rename, rm } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { AppError } from "../core/errors.ts";
 import { fileFault } from "../core/file-fault.ts";
@@ -65,16 +65,25 @@ async function readText(file: string): Promise<string> {
   }
 }
 
-/** Writes to a temporary name beside it, flushes, renames: a kill at any moment leaves the old file or the new one. */
+/**
+ * Writes to a temporary name beside it, flushes, renames: a kill at any moment leaves the old file or the new one. A
+ * link to the file stays a link.
+ */
 export async function writeAtomic(file: string, text: string, mode = 0o600): Promise<void> {
   await mkdir(dirname(file), { recursive: true });
-  const temporary = `${file}.${process.pid}.${Date.now()}.tmp`;
-  const handle = await open(temporary, "wx", mode);
+  const target = await realpath(file).catch(() => file);
+  const temporary = `${target}.${crypto.randomUUID()}.tmp`;
   try {
-    await handle.writeFile(text);
-    await handle.sync();
-  } finally {
-    await handle.close();
+    const handle = await open(temporary, "wx", mode);
+    try {
+      await handle.writeFile(text);
+      await handle.sync();
+    } finally {
+      await handle.close();
+    }
+    await rename(temporary, target);
+  } catch (error) {
+    await rm(temporary, { force: true });
+    throw error;
   }
-  await rename(temporary, file);
 }
