@@ -77,7 +77,7 @@ async function execute(
   const json = values["json"] === true;
   const dataDir = String(values["data"] ?? environment.env["LX_DATA_DIR"] ?? "./data");
   const configFile = typeof values["config"] === "string" ? values["config"] : undefined;
-  let app: App | undefined;
+  let app: Promise<App> | undefined;
   const context: CommandContext = {
     positionals: parsed.positionals,
     values,
@@ -94,17 +94,19 @@ async function execute(
     progress: (label) => progressBar(label, environment),
     app: async () => {
       const isNew = command.name !== DEFAULT_COMMAND && !existsSync(dataDir);
-      app ??= await environment.openApp({ dataDir, configFile, overrides: overridesOf(values) });
+      app ??= environment.openApp({ dataDir, configFile, overrides: overridesOf(values) });
+      const opened = await app;
       // Started in another folder than the server, a command would work on an empty one without a word.
       if (isNew)
         environment.stderr(`note: made a new data folder, ${resolve(dataDir)}; the server's is given with --data\n`);
-      return app;
+      return opened;
     },
   };
   const tell = (error: unknown) => failed(error, json, dataDir, environment);
   const code = await command.run(context).then((value) => value ?? 0, tell);
   // What was written may not be on disk when closing fails.
-  return app === undefined ? code : app.close().then(() => code, tell);
+  const opened = await app?.catch(() => undefined);
+  return opened === undefined ? code : opened.close().then(() => code, tell);
 }
 
 function failed(error: unknown, json: boolean, dataDir: string, environment: CliEnvironment): number {
@@ -215,6 +217,12 @@ function describeArity(least: number, most: number): string {
 }
 
 const BAR_WIDTH = 30;
+const MAX_LABEL = 40;
+
+/** A song's name may hold anything; a terminal obeys some of it. */
+function onOneLine(text: string): string {
+  return text.replace(/\p{Cc}+/gu, " ").slice(0, MAX_LABEL);
+}
 
 function progressBar(label: string, environment: CliEnvironment): Progress {
   if (!environment.stderrIsTerminal) return { update() {}, end() {} };
@@ -227,7 +235,7 @@ function progressBar(label: string, environment: CliEnvironment): Progress {
       const share = total ? Math.min(1, done / total) : 0;
       const filled = Math.round(share * BAR_WIDTH);
       const bar = total ? `[${"#".repeat(filled)}${"-".repeat(BAR_WIDTH - filled)}] ${done}/${total}` : `${done}`;
-      environment.stderr(`\r\u001b[K${label} ${bar} ${(text ?? "").slice(0, 40)}`);
+      environment.stderr(`\r\u001b[K${label} ${bar} ${onOneLine(text ?? "")}`);
     },
     end: () => environment.stderr("\r\u001b[K"),
   };
