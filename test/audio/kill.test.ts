@@ -57,10 +57,10 @@ test.each(["off", "beside", "instead"] as const)(
     const dir = join(folder, mode);
     const rounds = mode === "off" ? ROUNDS : Math.ceil(ROUNDS / 4);
     let [served, tagged] = [0, 0];
-    for (let round = 0; round < rounds; round++) {
+    const killAfter = async (ms: number) => {
       // startRig makes the folder on the first round, and reopens what the killed one left on the others.
       await (await startRig({ tree: { mode } }, { dir })).closeKeepingFiles();
-      await killedAfter(dir, 1 + ((round * 37) % 180), mode);
+      await killedAfter(dir, ms, mode);
       const rig = await startRig({ tree: { mode } }, { dir });
       const left = (await readdir(dir, { recursive: true })).filter((name) => name.endsWith(".tmp"));
       expect(left).toEqual([]);
@@ -74,7 +74,10 @@ test.each(["off", "beside", "instead"] as const)(
         expect(readTags(file.path, "mp3").tags.title).toBe(`歌 ${file.songId}`);
       }
       await rig.closeKeepingFiles();
-    }
+    };
+    for (let round = 0; round < rounds; round++) await killAfter(1 + ((round * 37) % 180));
+    // On a busy machine the child may never have come that far.
+    for (let ms = 300; tagged === 0 && ms < 20_000; ms *= 2) await killAfter(ms);
     expect(served).toBeGreaterThan(0);
     expect(tagged).toBeGreaterThan(0);
   },
