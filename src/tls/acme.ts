@@ -101,8 +101,8 @@ async function signIn(order: AcmeOrder, deps: AcmeDeps): Promise<acme.Client> {
   const record = (await deps.store.loadAcme(server)) ?? (await newRecord(deps.store, server));
   Object.assign(acme.axios.defaults, {
     timeout: REQUEST_DEADLINE_MS,
-    // The client's own setting: further tries of a request after 2 and 4 seconds.
-    acmeSettings: { retryMaxAttempts: 2, retryDefaultDelay: 2 },
+    // The client's own setting: one further try of a request after 2 seconds.
+    acmeSettings: { retryMaxAttempts: 1, retryDefaultDelay: 2 },
     httpsAgent: new Agent(order.ca === undefined ? {} : { ca: order.ca }),
   });
   const connect = (accountUrl?: string) =>

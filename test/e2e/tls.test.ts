@@ -56,10 +56,10 @@ async function caFile(server: RunningServer): Promise<string> {
 
 describe("ACME", () => {
   test("issued at start, renewed by a command while clients are busy: nothing is lost", async () => {
-    const pebble = await startPebble({ nonceReject: 30 });
+    const pebble = await startPebble({ nonceReject: 10 });
     stops.push(() => pebble[Symbol.asyncDispose]());
     const music = await folder();
-    await $`ffmpeg -v error -f lavfi -i sine=frequency=440:duration=40 -ar 44100 -ac 2 ${join(music, "long.wav")}`.quiet();
+    await $`ffmpeg -v error -f lavfi -i sine=frequency=440:duration=25 -ar 44100 -ac 2 ${join(music, "long.wav")}`.quiet();
     const size = (await stat(join(music, "long.wav"))).size;
     const server = await start(
       { mode: "acme", names: ["music.example.com"], acme: { directory_url: pebble.directory, ca_file: pebble.caFile } },

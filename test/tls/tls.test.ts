@@ -331,7 +331,7 @@ describe("ACME", () => {
   });
 
   test("temporary first, then the real one, then renewals", async () => {
-    pebble = await startPebble({ nonceReject: 20 });
+    pebble = await startPebble({ nonceReject: 10 });
     stops.push(stopPebble);
     const rig = await startWithProofs({ acme: acme() }, pebble.httpPort);
     expect(rig.text()).toContain("temporary self-signed certificate");
