@@ -130,17 +130,18 @@ export function createRenewer({ store, log, now, random }: RenewerDeps): Renewer
     const failures = state.failures + 1;
     const nextAttemptAt = Math.round(now() + backoffMs(failures, settings.acme.retry_after * 1000, random));
     state = { failures, nextAttemptAt, lastError: error.message };
+    // Without a record there is not even an account key, so nothing was asked of the server.
+    const known = await store.loadAcme(server).catch(() => undefined);
+    if (known !== undefined) {
+      const record: AcmeRecord = { ...known, failures, nextAttemptAt, lastError: error.message, order };
+      await store.saveAcme(server, record).catch((failure: unknown) => {
+        log.warn("the failure could not be written down", { reason: String(failure) });
+      });
+    }
     log.error("no certificate from the ACME server", {
       reason: error.message,
       failures,
       nextAttempt: new Date(nextAttemptAt),
-    });
-    // Without a record there is not even an account key, so nothing was asked of the server.
-    const known = await store.loadAcme(server).catch(() => undefined);
-    if (known === undefined) return;
-    const record: AcmeRecord = { ...known, failures, nextAttemptAt, lastError: error.message, order };
-    await store.saveAcme(server, record).catch((failure: unknown) => {
-      log.warn("the failure could not be written down", { reason: String(failure) });
     });
   }
 
