@@ -87,7 +87,7 @@ describe("exit codes", () => {
   ])("$name", async ({ name, work, code, err }) => {
     const app =
       name === "closing fails" ? { close: () => Promise.reject(new AppError("storage_failed", "disk full")) } : {};
-    const done = await run([command("do", work)], ["do"], { app });
+    const done = await run([command("do", work)], ["do", "--data", folder], { app });
     expect({ code: done.code, err: done.err }).toEqual({ code, err });
   });
 
