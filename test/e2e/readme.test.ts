@@ -180,7 +180,7 @@ describe("the commands of README.md", () => {
     mkdirSync(join(old, "cache_audio"));
     cpSync(join(root, "config/default.yml"), join(old, "config/config.yml"));
     writeFileSync(join(old, "cache_audio/tx_a_128k.mp3"), "x");
-    oldBans(join(old, "data.db"));
+    oldDatabases(old);
   });
 
   test.each(commands.map((line) => ({ line })))("$line", async ({ line }) => {
@@ -256,17 +256,23 @@ const EFFECTS: Record<string, (place: string, output: string) => void> = {
     expect(text).toContain('"http://192.168.1.10:9763"');
   },
   "lx-music-api-server ban import ../old/data.db": (_place, output) => expect(output).toContain("1 of 1 bans"),
+  "lx-music-api-server cache import ../old/cache.db": (_place, output) => expect(output).toMatch(/\b1\b/),
 };
 
 function at(value: unknown, path: string[]): unknown {
   return path.reduce<unknown>((level, name) => (level as Record<string, unknown> | null | undefined)?.[name], value);
 }
 
-function oldBans(path: string): void {
-  const db = new Database(path);
-  db.run("CREATE TABLE data (key TEXT PRIMARY KEY, value TEXT)");
-  db.run("INSERT INTO data VALUES ('banList', ?)", [JSON.stringify([{ ip: "192.0.2.1", expire: false }])]);
-  db.close();
+function oldDatabases(folder: string): void {
+  const bans = new Database(join(folder, "data.db"));
+  bans.run("CREATE TABLE data (key TEXT PRIMARY KEY, value TEXT)");
+  bans.run("INSERT INTO data VALUES ('banList', ?)", [JSON.stringify([{ ip: "192.0.2.1", expire: false }])]);
+  bans.close();
+  const cache = new Database(join(folder, "cache.db"));
+  cache.run("CREATE TABLE cache (id INTEGER PRIMARY KEY AUTOINCREMENT, module TEXT, key TEXT, data TEXT)");
+  const data = JSON.stringify({ expire: true, time: Math.floor(Date.now() / 1000) + 3600, url: "http://a.test/a.mp3" });
+  cache.run("INSERT INTO cache (module, key, data) VALUES ('urls', 'kg_A_128k', ?)", [data]);
+  cache.close();
 }
 
 const SCRIPT = `/*
