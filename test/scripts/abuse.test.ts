@@ -452,7 +452,7 @@ const floods: { name: string; body: string; offence?: string; survives?: boolean
     body: "setInterval(() => { const end = Date.now() + 300; while (Date.now() < end); }, 1); return 'answered'",
     offence: "background",
   },
-  { name: "2 GB at once", body: "return new ArrayBuffer(2 ** 31 - 1).byteLength", survives: true },
+  { name: "2 GB at once", body: "return new ArrayBuffer(2 ** 31 - 1).byteLength", survives: true, offence: "memory" },
   { name: "2 GB of text", body: "return 'x'.repeat(2 ** 29).length", survives: true, offence: "memory" },
   {
     name: "memory bit by bit",
