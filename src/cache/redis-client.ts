@@ -9,6 +9,7 @@ export type RedisClient = Redis | Cluster;
 /** How long a connection may take, and how long a server may say nothing to a question (ms). */
 const CONNECT_MS = 2_000;
 const SILENCE_MS = 4_000;
+const RETRY_MS = 15;
 
 /**
  * A client for one server, for the master that sentinels name, or for a cluster. It connects by itself, again and
@@ -66,6 +67,10 @@ function clusterOf(settings: RedisSettings): Cluster {
     enableOfflineQueue: false,
     clusterRetryStrategy: pause,
     slotsRefreshTimeout: CONNECT_MS,
+    // Far below the deadline of one operation: the first question to a node may meet a connection in the making.
+    retryDelayOnFailover: RETRY_MS,
+    retryDelayOnClusterDown: RETRY_MS,
+    retryDelayOnTryAgain: RETRY_MS,
     redisOptions: sharedOptions(settings),
     // Certificates name hosts, so addresses that the cluster tells must not be looked up first.
     ...(settings.tls ? { dnsLookup: asItIs } : {}),
