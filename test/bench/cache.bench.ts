@@ -107,7 +107,7 @@ await measure(
 await measure("SQLite: hit, once more", FEW, 40, hit(few, FEW), few.note);
 await measure("SQLite: hit, once more", FEW, 40, hit(many, rows), many.note);
 
-await using redis = await startRedis();
+const redis = await startRedis();
 const withRedis = cacheSettings({
   adapter: "redis",
   memory: false,
@@ -158,5 +158,6 @@ table.push({ what: "HTTP: SQLite hit", note: `${requests(manyHttp)}, ${many.note
 
 console.table(table);
 for (const made of [cache, shared, few.store, many.store]) await made.close();
+await redis[Symbol.asyncDispose]();
 await rm(folder, { recursive: true, force: true });
 process.exit(0);
