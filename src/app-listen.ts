@@ -26,7 +26,14 @@ export async function listenBehindProxy(options: ProxiedListenerOptions): Promis
     handle: (request, connection) =>
       options.handle(
         request,
-        connection.local ? connection : { ...connection, address: clientOf(connection.port) ?? "" },
+        connection.local
+          ? connection
+          : {
+              address: clientOf(connection.port) ?? "",
+              port: connection.port,
+              secure: connection.secure,
+              local: false,
+            },
       ),
   });
   const outer = [

@@ -1,6 +1,7 @@
 import { hostname } from "node:os";
 import { LRUCache } from "lru-cache";
 import type { Access } from "./access/access.ts";
+import type { Remote } from "./access/peer.ts";
 import type { AudioCache } from "./audio/index.ts";
 import type { CacheOperator } from "./cache/operate.ts";
 import { renderScript } from "./client-script/render.ts";
@@ -185,24 +186,24 @@ export function composeHttp(features: RouteFeatures) {
         },
       },
     ],
-    fastLane(request, path, context) {
-      if (path === "/") return aliveAnswer(request);
-      if (path === "/script") return scriptLane(request, context);
+    fastLane(request, target, context) {
+      if (target.path === "/") return aliveAnswer(request);
+      if (target.path === "/script") return scriptLane(request, context);
       // With a preferred library the client's own words decide: no path says enough.
-      if (config().common.local_music.prefer && request.url.includes("?")) return undefined;
-      return urlLane(request, path, context);
+      if (target.query !== "" && config().common.local_music.prefer) return undefined;
+      return urlLane(request, target, context);
     },
     bodyLimit: (method, path) =>
       isUpload(method, path, `${features.davPrefix}/`) ? undefined : config().security.body_limit,
     headers: {
-      forAnswer: (request, path) => headers().forAnswer(request, path),
+      forAnswer: (request, target) => headers().forAnswer(request, target),
       preflight: (request) => headers().preflight(request),
     },
     observer: features.metrics,
     log,
     debug: () => config().common.debug_mode,
   });
-  return (request: Request, peerAddress: string) => redirect(request, peerAddress) ?? handle(request, peerAddress);
+  return (request: Request, remote: Remote) => redirect(request, remote) ?? handle(request, remote);
 }
 
 /** Bodies that their routes stream, with limits of their own. */

@@ -354,7 +354,7 @@ export async function openApp(place: AppPlace): Promise<App> {
         ports: common.ports,
         tls: await tls.prepare(),
         unixSocket: common.unix_socket,
-        handle: (request, connection) => handle(request, connection.local ? "unix" : connection.address),
+        handle,
         idleSeconds: IDLE_SECONDS,
         maxBodyBytes: Math.max(config.security.body_limit, common.local_music.upload.max_bytes),
         log,

@@ -54,6 +54,8 @@ export interface ManualBan {
 }
 
 export interface Bans {
+  /** Nobody is kept out, whoever asks. */
+  readonly idle: boolean;
   /** Is this address kept out? */
   isBanned(address: Address): boolean;
   /** Counts an offence. @returns the ban when this was one too many. */
@@ -163,6 +165,9 @@ export function createBans({ db, policy: first, log, sharing = noSharing, now = 
   });
 
   return {
+    get idle() {
+      return index.size === 0 || !policy.enable;
+    },
     isBanned: (address) => policy.enable && index.covers(address, now()) && !immune(address),
     strike(address, offence) {
       const rule = policy.offences[offence];

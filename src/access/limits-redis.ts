@@ -87,6 +87,7 @@ export function createRedisLimiter({ options, redis, prefix, log, deadlineMs = 2
   }
 
   return {
+    idle: clientRules.length === 0,
     admitClient(subject) {
       if (clientRules.length === 0) return ADMITTED;
       return admit(clientRules, subject).then((verdict) => verdict ?? alone.admitClient(subject));

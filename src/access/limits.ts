@@ -46,6 +46,8 @@ export interface Verdict {
 
 /** Counts and decides in one step. With Redis the answer is a promise. */
 export interface Limiter {
+  /** `admitClient` admits everyone, whoever asks. */
+  readonly idle: boolean;
   /** Rules of scope `global` and `ip`. All must admit, else none is charged. */
   admitClient(subject: LimitSubject): Verdict | Promise<Verdict>;
   /** Rules of scope `key`. */
@@ -173,6 +175,7 @@ export function createMemoryLimiter(options: LimitOptions, now: () => number = (
   }
 
   return {
+    idle: clientRules.length === 0,
     admitClient: (subject) => (clientRules.length === 0 ? ADMITTED : admit(clientRules, subject)),
     admitKey: (subject) => (keyRules.length === 0 ? ADMITTED : admit(keyRules, subject)),
     close: async () => {},

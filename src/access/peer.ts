@@ -24,6 +24,12 @@ export interface Caller {
   readonly refused: boolean;
 }
 
+/** The other end of a connection. Finding out its address may cost a question to the kernel. */
+export interface Remote {
+  /** `unix` for a local socket; empty or odd when nobody knows: a stranger. */
+  readonly address: string;
+}
+
 /** Scheme and host under which the client reached us, as a trusted proxy says. */
 export interface ExternalOrigin {
   protocol?: "http" | "https";
@@ -35,6 +41,10 @@ export interface PeerReader {
    * @param peerAddress of the connection; `unix` for a local socket. What cannot be read counts as an unknown stranger.
    */
   read(headers: Headers, peerAddress: string): Caller;
+  /** A public peer could be refused for what these headers say. */
+  mayRefuse(headers: Headers): boolean;
+  /** As `read`, found out when somebody wants to know. */
+  later(headers: Headers, remote: Remote): Caller;
   /** Empty unless the connection comes from a trusted proxy. */
   externalOrigin(headers: Headers, peerAddress: string): ExternalOrigin;
   /** Entries of `trusted` that are no address, network or known word. */
@@ -119,8 +129,37 @@ export function createPeerReader(rules: ProxyRules): PeerReader {
     return refuses && !connection.local && headers.has(realIp) ? caller(direct, false, false, true) : connection.caller;
   }
 
+  const mayRefuse = (headers: Headers) => refuses && headers.has(realIp);
+
+  /** Whether a caller is refused can mostly be told without knowing who it is. */
+  class LaterCaller implements Caller {
+    private known: Caller | undefined;
+    constructor(
+      private readonly headers: Headers,
+      private readonly remote: Remote,
+    ) {}
+    private get caller(): Caller {
+      this.known ??= read(this.headers, this.remote.address);
+      return this.known;
+    }
+    get peer() {
+      return this.caller.peer;
+    }
+    get address() {
+      return this.caller.address;
+    }
+    get viaProxy() {
+      return this.caller.viaProxy;
+    }
+    get refused() {
+      return mayRefuse(this.headers) && this.caller.refused;
+    }
+  }
+
   return {
     read,
+    mayRefuse,
+    later: (headers, remote) => new LaterCaller(headers, remote),
     externalOrigin(headers, peerAddress) {
       if (!trusts(connectionAddress(peerAddress))) return {};
       const protocol = lastOf(headers.get("x-forwarded-proto"))?.toLowerCase();

@@ -1,5 +1,6 @@
 import type { Quality, SourceId } from "../core/types.ts";
 import { addressCodec, type StoredAddress } from "./codecs.ts";
+import type { Asker } from "./heal.ts";
 import { cacheKey } from "./keys.ts";
 import type { CacheAnswer } from "./parsed.ts";
 import type { Store } from "./store.ts";
@@ -18,7 +19,7 @@ export interface AddressStore {
   /** The key under which an address lies; making it costs more than looking it up, so callers may keep it. */
   keyOf(source: SourceId, songId: string, quality: Quality): string;
   /** Memory only, at once. */
-  peek(key: string, client: string): CacheAnswer<StoredAddress> | undefined;
+  peek(key: string, asker: Asker): CacheAnswer<StoredAddress> | undefined;
   through(
     request: AddressRequest,
     load: (avoid: ReadonlySet<string>, signal: AbortSignal) => Promise<StoredAddress>,
@@ -32,7 +33,7 @@ export function addressKey(source: string, songId: string, quality: string): str
 export function createAddressStore(store: Store): AddressStore {
   return {
     keyOf: addressKey,
-    peek: (key, client) => store.peek("url", key, addressCodec, client),
+    peek: (key, asker) => store.peek("url", key, addressCodec, asker),
     through: ({ source, songId, quality, client, bypass }, load) =>
       store.through({
         kind: "url",

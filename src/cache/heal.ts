@@ -12,12 +12,18 @@ export interface HealRules {
   total: number;
 }
 
+/** Who asks; its address is read only when it matters. */
+export interface Asker {
+  readonly peer: { readonly address: string };
+}
+
 export interface Healer {
   /**
-   * Notes that this client asked for this key and gets a stored answer.
+   * Notes that this client asked for this key and gets a stored answer. Who it is, is asked only when it matters.
+   * @param time Unix ms, when the caller has looked at the clock already
    * @returns true when the answer must have been bad, and may be renewed now.
    */
-  suspects(client: string, key: string): boolean;
+  suspects(asker: Asker, key: string, time?: number): boolean;
   /** Notes that this client was given a new answer. */
   served(client: string, key: string): void;
   mark(key: string, route: string): void;
@@ -27,31 +33,51 @@ export interface Healer {
 }
 
 const MAX_ASKS = 20_000;
+/**
+ * Asks for one key that are looked at within a second. Of a song that more people want at once the others find out as
+ * well that its address is bad, and looking at all of them would be most of the work of a hit.
+ */
+const ASKS_PER_SECOND = 32;
 const MAX_MARKS = 5_000;
 const NO_ROUTES: ReadonlySet<string> = new Set();
+
+interface Asks {
+  /** Unix ms of each client's last one. */
+  clients: Map<string, number>;
+  /** Unix seconds; how many were looked at in it. */
+  second: number;
+  seen: number;
+}
 
 /**
  * When each client last asked for each key. Every hit passes here: two generations of maps by key (whose texts are
  * hashed already) cost a tenth of one list in order of use, and forget the older half at once.
  */
-function createAsks(now: () => number) {
-  type ByKey = Map<string, Map<string, number>>;
-  let recent: ByKey = new Map();
-  let older: ByKey = new Map();
+function createAsks() {
+  let recent = new Map<string, Asks>();
+  let older = new Map<string, Asks>();
   let count = 0;
 
   return {
     /** @returns Unix ms of the ask before this one */
-    note(client: string, key: string): number | undefined {
-      let clients = recent.get(key);
-      if (clients === undefined) {
-        clients = new Map();
-        recent.set(key, clients);
+    note(asker: Asker, key: string, time: number): number | undefined {
+      const second = Math.floor(time / 1000);
+      let asks = recent.get(key);
+      if (asks === undefined) {
+        asks = { clients: new Map(), second, seen: 0 };
+        recent.set(key, asks);
       }
-      const known = clients.get(client);
-      clients.set(client, now());
+      if (asks.second !== second) {
+        asks.second = second;
+        asks.seen = 0;
+      }
+      if (asks.seen >= ASKS_PER_SECOND) return undefined;
+      asks.seen += 1;
+      const who = asker.peer.address;
+      const known = asks.clients.get(who);
+      asks.clients.set(who, time);
       if (known !== undefined) return known;
-      const before = older.get(key)?.get(client);
+      const before = older.get(key)?.clients.get(who);
       count += 1;
       if (count >= MAX_ASKS / 2) {
         older = recent;
@@ -69,7 +95,7 @@ function createAsks(now: () => number) {
  * to hammer a platform.
  */
 export function createHealer(rules: () => HealRules, now: () => number): Healer {
-  const asks = createAsks(now);
+  const asks = createAsks();
   const renewedAt = new LRUCache<string, number>({ max: MAX_MARKS });
   const marks = new LRUCache<string, Map<string, number>>({ max: MAX_MARKS });
   let minute = 0;
@@ -101,14 +127,14 @@ export function createHealer(rules: () => HealRules, now: () => number): Healer 
   }
 
   return {
-    suspects(client, key) {
-      const before = asks.note(client, key);
+    suspects(asker, key, time = now()) {
+      const before = asks.note(asker, key, time);
       if (before === undefined) return false;
       const { enable, min_gap, window } = rules();
-      const gap = now() - before;
-      return enable && gap >= min_gap * 1000 && gap <= window * 1000 && allowed(client, key);
+      const gap = time - before;
+      return enable && gap >= min_gap * 1000 && gap <= window * 1000 && allowed(asker.peer.address, key);
     },
-    served: (client, key) => void asks.note(client, key),
+    served: (client, key) => void asks.note({ peer: { address: client } }, key, now()),
     mark(key, route) {
       const routes = marks.get(key) ?? new Map<string, number>();
       routes.set(route, now() + rules().mark * 1000);

@@ -16,7 +16,8 @@ export interface MemoryOptions {
 
 /** The nearest tier. The `…Sync` forms are the hot path: no promise, no copy. */
 export interface MemoryTier extends CacheTier {
-  getSync(key: string): MemoryEntry | undefined;
+  /** @param time Unix ms, when the caller has looked at the clock already */
+  getSync(key: string, time?: number): MemoryEntry | undefined;
   setSync(key: string, entry: Entry): void;
   deleteSync(key: string): void;
   deletePrefixSync(prefix: string): number;
@@ -40,9 +41,9 @@ export function createMemoryTier(options: MemoryOptions): MemoryTier {
     sizeCalculation: sizeOf,
   });
 
-  function getSync(key: string): MemoryEntry | undefined {
+  function getSync(key: string, time = now()): MemoryEntry | undefined {
     const entry = entries.get(key);
-    if (entry === undefined || entry.expiresAt > now()) return entry;
+    if (entry === undefined || entry.expiresAt > time) return entry;
     entries.delete(key);
     return undefined;
   }

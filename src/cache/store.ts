@@ -3,7 +3,7 @@ import type { Logger } from "../ops/log.ts";
 import type { Chain } from "./chain.ts";
 import { errorOf } from "./envelope.ts";
 import { createFlights } from "./flight.ts";
-import { createHealer } from "./heal.ts";
+import { type Asker, createHealer } from "./heal.ts";
 import { createKeeper, type Outcome } from "./keeper.ts";
 import { isNeverCached } from "./keys.ts";
 import { type CacheConfig, type CacheKind, createRules, isFault } from "./kinds.ts";
@@ -38,7 +38,7 @@ export interface ThroughRequest<T> {
 
 export interface Store {
   /** A fresh answer in memory, at once and without a promise; undefined = ask `through`. */
-  peek<T>(kind: CacheKind, key: string, codec: Codec<T>, client?: string): CacheAnswer<T> | undefined;
+  peek<T>(kind: CacheKind, key: string, codec: Codec<T>, asker?: Asker): CacheAnswer<T> | undefined;
   /**
    * The stored answer, else the platform's: asked once for all who wait, in this process and (with Redis) in all.
    * @throws AppError what `load` throws or threw, or `busy` when nothing came in time.
@@ -89,8 +89,8 @@ export function createStore(deps: StoreDeps): Store {
     background.add(task);
   }
 
-  function fromMemory<T>(key: string, codec: Codec<T>): Parsed<T> | undefined {
-    const entry = memory?.getSync(key);
+  function fromMemory<T>(key: string, codec: Codec<T>, time = now()): Parsed<T> | undefined {
+    const entry = memory?.getSync(key, time);
     if (entry === undefined) return undefined;
     if (memoryCounts !== undefined) memoryCounts.hits += 1;
     return parseMemory(entry, codec);
@@ -127,8 +127,8 @@ export function createStore(deps: StoreDeps): Store {
   }
 
   /** The client came back at once: drops the answer, avoids its route. @returns whether a new one is to be had. */
-  function heals<T>(key: string, codec: Codec<T>, answer: CacheAnswer<T>, client: string): boolean {
-    if (!healer.suspects(client, key)) return false;
+  function heals<T>(key: string, codec: Codec<T>, answer: CacheAnswer<T>, asker: Asker, time: number): boolean {
+    if (!healer.suspects(asker, key, time)) return false;
     const route = codec.route?.(answer.value);
     if (route !== undefined) healer.mark(key, route);
     log.info("address asked for again at once, renewed", { entry: key, route });
@@ -231,7 +231,8 @@ export function createStore(deps: StoreDeps): Store {
       throw errorOf(found.failure);
     }
     const { answer } = found;
-    if (rule.heals && client !== undefined && heals(key, codec, answer, client)) return { forced: true };
+    if (rule.heals && client !== undefined && heals(key, codec, answer, { peer: { address: client } }, time))
+      return { forced: true };
     if (fresh) return { serve: hit(request, answer) };
     if (time < answer.expiresAt + rule.staleWhileRevalidate) {
       refresh(request);
@@ -278,12 +279,13 @@ export function createStore(deps: StoreDeps): Store {
   return {
     through,
     evict,
-    peek(kind, key, codec, client) {
+    peek(kind, key, codec, asker) {
       const rule = rules(kind);
       if (rule.sliding || isNeverCached(deps.config().never, key)) return undefined;
-      const answer = freshAnswer(fromMemory(key, codec), now());
+      const time = now();
+      const answer = freshAnswer(fromMemory(key, codec, time), time);
       if (answer === undefined) return undefined;
-      if (rule.heals && client !== undefined && heals(key, codec, answer, client)) {
+      if (rule.heals && asker !== undefined && heals(key, codec, answer, asker, time)) {
         if (renewals.size < MAX_RENEWALS) renewals.add(key);
         return undefined;
       }

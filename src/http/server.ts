@@ -1,4 +1,5 @@
 import type { Elysia } from "elysia";
+import type { Remote } from "../access/peer.ts";
 import { AppError, toAppError } from "../core/errors.ts";
 import type { Logger } from "../ops/log.ts";
 import { withBoundedBody } from "./body-limit.ts";
@@ -6,10 +7,10 @@ import { type Peer, type RequestContext, setContext } from "./context.ts";
 import { dialectOf, errorBody } from "./errors.ts";
 import { addCommon, createHotResponses, type HotAnswer } from "./hot-answer.ts";
 import { createRequestIds } from "./plugins/request-id.ts";
+import { createTargets, type Target } from "./target.ts";
 
 /** What the access rules say about a request, before any route sees it. */
 export interface AccessDecision {
-  peer: Peer;
   /** Set = the request goes no further. */
   error?: AppError | undefined;
   role: RequestContext["role"];
@@ -21,7 +22,9 @@ export interface AccessDecision {
 }
 
 export interface AccessGate {
-  check(request: Request, path: string, peerAddress: string): AccessDecision | Promise<AccessDecision>;
+  check(request: Request, target: Target, remote: Remote): AccessDecision | Promise<AccessDecision>;
+  /** Who asks. */
+  peerOf(headers: Headers, remote: Remote): Peer;
 }
 
 /** Finished requests, for metrics. */
@@ -33,12 +36,12 @@ export interface HandlerDeps {
   routes: Pick<Elysia, "handle">;
   access: AccessGate;
   /** An answer from memory, without the router; undefined = the router's turn. */
-  fastLane?: ((request: Request, path: string, context: RequestContext) => HotAnswer | undefined) | undefined;
+  fastLane?: ((request: Request, target: Target, context: RequestContext) => HotAnswer | undefined) | undefined;
   /** Handlers that take whole paths with methods that the router does not know (WebDAV). */
   mounts?: { prefix: string; handle: (request: Request, context: RequestContext) => Promise<Response> }[];
   /** CORS and security headers for this request; also answers preflights. */
   headers: {
-    forAnswer(request: Request, path: string): Record<string, string>;
+    forAnswer(request: Request, target: Target): Readonly<Record<string, string>>;
     preflight(request: Request): Response | undefined;
   };
   /** Largest body in bytes; undefined = the route streams it and has a limit of its own. */
@@ -48,16 +51,50 @@ export interface HandlerDeps {
   debug: () => boolean;
 }
 
+/**
+ * Hot answers take microseconds, and so does looking at the clock: one in so many is timed, and stands for those that
+ * follow.
+ */
+const TIMED_EVERY = 64;
 /** Largest request target, as the original's server had it. */
 const MAX_TARGET = 8190;
 const ORIGIN_ROOM = 256;
 
-/** What is known of a request when it comes in. */
-interface Arrival {
-  id: string;
-  /** `performance.now()` */
-  startedAt: number;
-  path: string;
+/** What is known of a request. Its peer is looked up when somebody wants to know it: that is a question to the kernel. */
+class Exchange implements RequestContext {
+  /** `performance.now()` when it came in; of a hot answer that is not timed, 0. */
+  startedAt = 0;
+  role: RequestContext["role"] = "none";
+  authorised = false;
+  user?: string;
+  keyName?: string;
+  cacheStatus?: string;
+  private known: Peer | undefined;
+
+  constructor(
+    readonly id: string,
+    readonly target: Target,
+    private readonly headers: Headers,
+    private readonly remote: Remote,
+    private readonly access: AccessGate,
+  ) {}
+
+  get peer(): Peer {
+    this.known ??= this.access.peerOf(this.headers, this.remote);
+    return this.known;
+  }
+
+  /** From here on it is timed. */
+  begin(): void {
+    if (this.startedAt === 0) this.startedAt = performance.now();
+  }
+
+  decided(decision: AccessDecision): void {
+    this.role = decision.role;
+    this.authorised = decision.authorised;
+    if (decision.user !== undefined) this.user = decision.user;
+    if (decision.keyName !== undefined) this.keyName = decision.keyName;
+  }
 }
 
 /**
@@ -65,47 +102,56 @@ interface Arrival {
  * A hot answer is made at once, without a promise and with headers that are copied, not built: that is what most
  * requests of a busy server are.
  */
-export function createHandler(
-  deps: HandlerDeps,
-): (request: Request, peerAddress: string) => Response | Promise<Response> {
+export function createHandler(deps: HandlerDeps): (request: Request, remote: Remote) => Response | Promise<Response> {
   const requestId = createRequestIds();
   const hotResponse = createHotResponses();
+  const targetOf = createTargets();
+  let count = 0;
+  let hotMs = 0;
 
-  function proceed(request: Request, arrival: Arrival, decision: AccessDecision): Response | Promise<Response> {
-    const context = makeContext(arrival, decision);
-    const { path } = arrival;
+  function proceed(request: Request, exchange: Exchange, decision: AccessDecision): Response | Promise<Response> {
+    exchange.decided(decision);
+    const { target } = exchange;
     if (decision.error !== undefined) {
-      setContext(request, context);
-      const refusal = errorResponse(decision.error, path, context.peer.address);
-      return finish(deps, request, arrival, refusal, context, decision.headers);
+      exchange.begin();
+      setContext(request, exchange);
+      const refusal = errorResponse(decision.error, target.path, exchange.peer.address);
+      return finish(deps, request, exchange, refusal, decision.headers);
     }
-    const hot = deps.debug() ? undefined : deps.fastLane?.(request, path, context);
+    const hot = deps.debug() ? undefined : deps.fastLane?.(request, target, exchange);
     if (hot !== undefined) {
-      const response = hotResponse(hot, deps.headers.forAnswer(request, path), arrival.id, decision.headers);
-      deps.observer?.finished(path, request.method, 200, performance.now() - arrival.startedAt);
+      const response = hotResponse(hot, deps.headers.forAnswer(request, target), exchange.id, decision.headers);
+      if (exchange.startedAt !== 0) hotMs = performance.now() - exchange.startedAt;
+      deps.observer?.finished(target.path, "GET", 200, hotMs);
       return response;
     }
-    setContext(request, context);
-    return route(deps, request, path, context).then(
-      (response) => finish(deps, request, arrival, response, context, decision.headers),
-      (error) => fail(deps, request, arrival, error, context, decision.headers),
+    exchange.begin();
+    setContext(request, exchange);
+    return route(deps, request, target.path, exchange).then(
+      (response) => finish(deps, request, exchange, response, decision.headers),
+      (error) => fail(deps, request, exchange, error, decision.headers),
     );
   }
 
-  return function handle(request, peerAddress) {
-    const arrival = {
-      id: requestId(request.headers.get("x-request-id")),
-      startedAt: performance.now(),
-      path: pathOf(request.url),
-    };
-    const failed = (error: unknown) => fail(deps, request, arrival, error, undefined, undefined);
+  return function handle(request, remote) {
+    const { headers } = request;
+    const id = requestId(headers.get("x-request-id"));
+    const exchange = new Exchange(id, targetOf(request.url), headers, remote, deps.access);
+    count++;
+    if (count % TIMED_EVERY === 0) exchange.begin();
     try {
-      const decision = deps.access.check(request, arrival.path, peerAddress);
-      if (decision instanceof Promise) return decision.then((later) => proceed(request, arrival, later)).catch(failed);
-      const answer = proceed(request, arrival, decision);
-      return answer instanceof Promise ? answer.catch(failed) : answer;
+      const decision = deps.access.check(request, exchange.target, remote);
+      const answer =
+        decision instanceof Promise
+          ? decision.then((later) => proceed(request, exchange, later))
+          : proceed(request, exchange, decision);
+      if (!(answer instanceof Promise)) return answer;
+      exchange.begin();
+      // Once its client has left, nobody can tell any more who it was.
+      void remote.address;
+      return answer.catch((error) => fail(deps, request, exchange, error, undefined));
     } catch (error) {
-      return failed(error);
+      return fail(deps, request, exchange, error, undefined);
     }
   };
 }
@@ -160,19 +206,6 @@ async function withoutBody(response: Response): Promise<Response> {
   return new Response(null, { status: response.status, headers });
 }
 
-function makeContext(arrival: Arrival, decision: AccessDecision): RequestContext {
-  const context: RequestContext = {
-    id: arrival.id,
-    startedAt: arrival.startedAt,
-    peer: decision.peer,
-    role: decision.role,
-    authorised: decision.authorised,
-  };
-  if (decision.user !== undefined) context.user = decision.user;
-  if (decision.keyName !== undefined) context.keyName = decision.keyName;
-  return context;
-}
-
 /** The answer to a failure in the dialect of the path it happened on. */
 export function errorResponse(error: unknown, path: string, address?: string): Response {
   const known = toAppError(error);
@@ -187,54 +220,43 @@ export function errorResponse(error: unknown, path: string, address?: string): R
 function fail(
   deps: HandlerDeps,
   request: Request,
-  arrival: Arrival,
+  exchange: Exchange,
   error: unknown,
-  context: RequestContext | undefined,
   extra: Record<string, string> | undefined,
 ): Response {
   const known = toAppError(error);
+  const { id, target } = exchange;
   // What failed because its client left is no fault of ours.
   if (request.signal.aborted && known.kind === "internal") {
-    deps.log.debug("client left", { id: arrival.id });
+    deps.log.debug("client left", { id });
   } else if (known.kind === "internal" || known.kind === "storage_failed") {
-    deps.log.error("request failed", { id: arrival.id, path: arrival.path.slice(0, 200), error, detail: known.detail });
+    deps.log.error("request failed", { id, path: target.path.slice(0, 200), error, detail: known.detail });
   }
-  const response = errorResponse(error, arrival.path, context?.peer.address);
-  return finish(deps, request, arrival, response, context, extra);
+  return finish(deps, request, exchange, errorResponse(error, target.path, exchange.peer.address), extra);
 }
 
 function finish(
   deps: HandlerDeps,
   request: Request,
-  arrival: Arrival,
+  exchange: Exchange,
   response: Response,
-  context: RequestContext | undefined,
   extra: Record<string, string> | undefined,
 ): Response {
-  const { id, path, startedAt } = arrival;
+  exchange.begin();
+  const { id, target, startedAt } = exchange;
+  const { path } = target;
   const { headers, status } = response;
   const { method } = request;
   headers.set("x-request-id", id);
-  addCommon(headers, deps.headers.forAnswer(request, path));
+  addCommon(headers, deps.headers.forAnswer(request, target));
   for (const name in extra) headers.set(name, extra[name] ?? "");
-  if (context?.cacheStatus !== undefined) headers.set("cache-status", context.cacheStatus);
+  if (exchange.cacheStatus !== undefined) headers.set("cache-status", exchange.cacheStatus);
   const milliseconds = performance.now() - startedAt;
   if (deps.debug()) {
     headers.set("server-timing", `total;dur=${milliseconds.toFixed(1)}`);
     const ms = Math.round(milliseconds);
-    deps.log.debug("request", { id, method, path: path.slice(0, 200), status, ms, peer: context?.peer.address });
+    deps.log.debug("request", { id, method, path: path.slice(0, 200), status, ms, peer: exchange.peer.address });
   }
   deps.observer?.finished(path, method, status, milliseconds);
   return response;
-}
-
-/** Shortest scheme and host: "http://h". */
-const SHORTEST_ORIGIN = 8;
-
-/** "/a/b" of "http://host/a/b?c"; not decoded. */
-export function pathOf(url: string): string {
-  const start = url.indexOf("/", SHORTEST_ORIGIN);
-  if (start === -1) return "/";
-  const end = url.indexOf("?", start);
-  return end === -1 ? url.slice(start) : url.slice(start, end);
 }

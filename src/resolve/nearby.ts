@@ -1,9 +1,9 @@
 import type { Library } from "../library/index.ts";
 import { findNearby } from "../library/nearby.ts";
 import type { WebdavSource } from "../webdav/client.ts";
-import type { NearbyHit, TrackRequest } from "./track.ts";
+import type { NearbyHit, NearbyRequest } from "./track.ts";
 
-export type NearbyFinder = (request: TrackRequest) => NearbyHit | undefined;
+export type NearbyFinder = (request: NearbyRequest) => NearbyHit | undefined;
 
 /** The library, when the operator prefers it: the file that was kept of this song, or one that the client's words fit. */
 export function libraryFinder(

@@ -1,4 +1,5 @@
 import type { StoredAddress } from "../cache/codecs.ts";
+import type { Asker } from "../cache/heal.ts";
 import { AppError, isAppError, toAppError } from "../core/errors.ts";
 import {
   isQuality,
@@ -38,6 +39,9 @@ export interface TrackRequest {
   step?: Call["step"];
 }
 
+/** What is asked of our own files; who asks does not matter there. */
+export type NearbyRequest = Pick<TrackRequest, "source" | "songId" | "quality" | "info" | "step">;
+
 export interface TrackAnswer {
   address: string;
   quality: Quality;
@@ -62,7 +66,7 @@ export interface Cached<T> {
 /** The address cache, as the resolver needs it; made from `cache/` in app.ts. */
 export interface AddressCache {
   /** Memory only, at once. */
-  peek(key: string, client: string): Cached<StoredAddress> | undefined;
+  peek(key: string, asker: Asker): Cached<StoredAddress> | undefined;
   keyOf(source: SourceId, songId: string, quality: Quality): string;
   through(
     request: TrackRequest,
@@ -94,7 +98,7 @@ export interface TrackDeps {
   run: AccountRunner;
   cache: AddressCache;
   /** Nearest first. */
-  nearby: ((request: TrackRequest) => NearbyHit | undefined)[];
+  nearby: ((request: NearbyRequest) => NearbyHit | undefined)[];
   scripts?: ScriptAsker | undefined;
   /** Song info for scripts and tags when the client sent none. */
   songOf: (
@@ -122,7 +126,7 @@ export interface TrackResolver {
    */
   url(request: TrackRequest): Promise<TrackAnswer>;
   /** The answer when it is in memory already; the same object for the same hit. */
-  peek(place: TrackPlace, client: string): TrackAnswer | undefined;
+  peek(place: TrackPlace, asker: Asker): TrackAnswer | undefined;
   placeOf(source: SourceId, songId: string, quality: Quality): TrackPlace;
 }
 
@@ -135,7 +139,7 @@ export interface TrackPlace {
 }
 
 export function createTrackResolver(deps: TrackDeps): TrackResolver {
-  function nearbyAnswer(request: TrackRequest): TrackAnswer | undefined {
+  function nearbyAnswer(request: NearbyRequest): TrackAnswer | undefined {
     for (const find of deps.nearby) {
       const hit = find(request);
       if (hit === undefined) continue;
@@ -154,11 +158,11 @@ export function createTrackResolver(deps: TrackDeps): TrackResolver {
   return {
     placeOf: (source, songId, quality) => ({ source, songId, quality, key: deps.cache.keyOf(source, songId, quality) }),
 
-    peek(place, client) {
+    peek(place, asker) {
       if (!deps.enabled(place.source)) return undefined;
-      const near = deps.nearby.length === 0 ? undefined : nearbyAnswer({ ...place, client, bypass: false });
+      const near = nearbyAnswer(place);
       if (near !== undefined) return near;
-      const hit = deps.cache.peek(place.key, client);
+      const hit = deps.cache.peek(place.key, asker);
       return hit === undefined ? undefined : answerOfHit(hit);
     },
 

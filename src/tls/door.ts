@@ -14,16 +14,41 @@ export interface TlsEntry {
 
 /** How a connection came in. */
 export interface Connection {
-  /** The peer's address; empty for a Unix socket. */
-  address: string;
+  /** The peer's address; `unix` for a Unix socket; empty when the peer has left before anybody asked. */
+  readonly address: string;
   /** The peer's port; 0 for a Unix socket. */
-  port: number;
-  secure: boolean;
+  readonly port: number;
+  readonly secure: boolean;
   /** The request came through our Unix socket: a proxy on this machine stands in front. */
-  local: boolean;
+  readonly local: boolean;
 }
 
 type Server = ReturnType<typeof Bun.serve>;
+
+const UNIX: Connection = Object.freeze({ address: "unix", port: 0, secure: false, local: true });
+
+/** The kernel is asked for the peer when somebody wants to know it: that takes as long as all of a small answer. */
+class TcpConnection implements Connection {
+  readonly local = false;
+  private known: { address: string; port: number } | undefined;
+
+  constructor(
+    private readonly request: Request,
+    private readonly server: Server,
+    readonly secure: boolean,
+  ) {}
+
+  private get peer() {
+    this.known ??= this.server.requestIP(this.request) ?? { address: "", port: 0 };
+    return this.known;
+  }
+  get address() {
+    return this.peer.address;
+  }
+  get port() {
+    return this.peer.port;
+  }
+}
 
 /** One open address. */
 export interface Door {
@@ -124,10 +149,8 @@ function common(options: DoorOptions, kind: { secure: boolean; local: boolean })
   let draining = false;
   const { handle } = options;
   const { secure, local } = kind;
-  const answer = (request: Request, server: Server) => {
-    const peer = local ? null : server.requestIP(request);
-    return handle(request, { address: peer?.address ?? "", port: peer?.port ?? 0, secure, local });
-  };
+  const answer = (request: Request, server: Server) =>
+    handle(request, local ? UNIX : new TcpConnection(request, server, secure));
   const settings = {
     idleTimeout: Math.min(255, options.idleSeconds),
     maxRequestBodySize: options.maxBodyBytes,

@@ -57,7 +57,7 @@ test(`${COUNT} bad requests: no failure, no hang, nothing reached without a key,
   const send = async (probe: ProbeRequest) => {
     const request = asRequest(probe);
     if (request === undefined) return undefined;
-    const response = await handle(request, PUBLIC);
+    const response = await handle(request, { address: PUBLIC });
     return { status: response.status, body: (await response.text()).slice(0, 4000) };
   };
   const half = Math.floor(COUNT / 2);
@@ -102,7 +102,7 @@ test("without the gate the probe does find what is open: it can fail", async () 
   const send = async (probe: ProbeRequest) => {
     const request = asRequest(probe);
     if (request === undefined) return undefined;
-    const response = await handle(request, "127.0.0.1");
+    const response = await handle(request, { address: "127.0.0.1" });
     return { status: response.status, body: await response.text() };
   };
   const { failures } = await runProbe({ count: 300, send });
@@ -116,7 +116,7 @@ test("over a real connection, byte for byte", async () => {
     port: 0,
     hostname: "127.0.0.1",
     maxRequestBodySize: 1 << 20,
-    fetch: (request) => handle(request, PUBLIC),
+    fetch: (request) => handle(request, { address: PUBLIC }),
   });
   const report = await runProbe({ count: 400, seed: 3, send: tcpSender("127.0.0.1", server.port ?? 0) });
   const real = report.failures.filter(({ why, target }) => why !== "reached without a key" || isClosed(target));

@@ -1,7 +1,9 @@
 import { type Access, createAccess } from "../../src/access/access.ts";
 import { parseConfig } from "../../src/config/load.ts";
+import type { Peer } from "../../src/http/context.ts";
 import { type AccessRules, createAccessGate } from "../../src/http/plugins/access.ts";
 import type { AccessDecision } from "../../src/http/server.ts";
+import { targetOf } from "../../src/http/target.ts";
 import { openDatabase } from "../../src/ops/database.ts";
 import { type Logger, silentLogger } from "../../src/ops/log.ts";
 
@@ -14,7 +16,7 @@ export interface Rig {
   /** Moves the clock on. */
   pass(seconds: number): void;
   /** One request through the gate. */
-  ask(target: string, options?: AskOptions): Promise<AccessDecision>;
+  ask(target: string, options?: AskOptions): Promise<AccessDecision & { peer: Peer }>;
   [Symbol.asyncDispose](): Promise<void>;
 }
 
@@ -78,7 +80,9 @@ export async function createRig(keys: Record<string, unknown> = {}, options: Rig
         headers: { ...(host === null ? {} : { host }), ...headers },
         ...(body === undefined ? {} : { body }),
       });
-      return gate.check(request, target.split("?")[0] ?? target, peer);
+      const remote = { address: peer };
+      const decision = await gate.check(request, targetOf(request.url), remote);
+      return { ...decision, peer: gate.peerOf(request.headers, remote) };
     },
     async [Symbol.asyncDispose]() {
       await access.close();

@@ -61,7 +61,7 @@ export async function createTestServer(
         init.body = JSON.stringify(json);
         init.headers = { host: "localhost", "content-type": "application/json", ...headers };
       } else if (body !== undefined) init.body = body;
-      const response = await handle(new Request(`http://localhost${target}`, init), peer);
+      const response = await handle(new Request(`http://localhost${target}`, init), { address: peer });
       const text = await response.clone().text();
       const head = [...response.headers].filter(([name]) => name !== "set-cookie").join("\n");
       answers.push({ where: `${method} ${target}`, text: `${head}\n${text}` });

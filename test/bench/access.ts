@@ -3,6 +3,7 @@
  * `bun test/bench/access.ts`
  */
 import { createAnswerHeaders } from "../../src/http/plugins/answer-headers.ts";
+import { targetOf } from "../../src/http/target.ts";
 import { createRig, type Rig } from "../access/rig.ts";
 
 const ROUNDS = 200_000;
@@ -26,7 +27,7 @@ const request = (headers: Record<string, string> = {}) =>
   new Request("http://localhost/url/kg/41f45664e8235b786990cbf213cd4725/128k", {
     headers: { host: "a.example", ...headers },
   });
-const path = "/url/kg/41f45664e8235b786990cbf213cd4725/128k";
+const target = targetOf(request().url);
 const peerOf = (i: number) => `${(i * 7) & 127}.${(i >>> 14) & 255}.${(i >>> 7) & 255}.${i & 127}`;
 const peers = Array.from({ length: 1 << 20 }, (_, i) => peerOf(i + 1));
 
@@ -39,7 +40,7 @@ async function gate(
   await using rig = await createRig({ "security.rate_limit.addresses": 1_000_000, ...keys }, { realTime: true });
   prepare?.(rig);
   const asked = request(headers);
-  const check = (i: number) => rig.gate.check(asked, path, peers[i & (peers.length - 1)] ?? "1.1.1.1");
+  const check = (i: number) => rig.gate.check(asked, target, { address: peers[i & (peers.length - 1)] ?? "1.1.1.1" });
   for (let i = 0; i < peers.length; i++) check(i);
   report(name, nanoseconds(check), "ns");
 }
@@ -61,7 +62,7 @@ const headers = createAnswerHeaders({ enable: true, origins: ["*"], max_age: 1 }
 const plain = request();
 report(
   "headers of an answer",
-  nanoseconds(() => headers.forAnswer(plain, path)),
+  nanoseconds(() => headers.forAnswer(plain, target)),
   "ns",
 );
 

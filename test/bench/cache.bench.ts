@@ -9,7 +9,7 @@ import { parseArgs } from "node:util";
 import { addressKey, createAddressStore } from "../../src/cache/adapters.ts";
 import { createCache } from "../../src/cache/index.ts";
 import { silentLogger } from "../../src/ops/log.ts";
-import { address } from "../cache/open.ts";
+import { address, by } from "../cache/open.ts";
 import { startRedis } from "../cache/redis-server.ts";
 import { cacheSettings } from "../cache/settings.ts";
 
@@ -56,8 +56,8 @@ const addresses = createAddressStore(cache);
 const request = { source: "kg", songId: "song0", quality: "320k", client: "192.0.2.1", bypass: false } as const;
 await addresses.through(request, async () => address("http://cdn.test/song"));
 const hot = keyOf(0);
-await measure("memory: key, peek", 20_000, 30, () => addresses.peek(keyOf(0), "192.0.2.1"));
-await measure("memory: peek", 20_000, 30, () => addresses.peek(hot, "192.0.2.1"));
+await measure("memory: key, peek", 20_000, 30, () => addresses.peek(keyOf(0), by("192.0.2.1")));
+await measure("memory: peek", 20_000, 30, () => addresses.peek(hot, by("192.0.2.1")));
 await measure("memory: through", 20_000, 30, () => addresses.through(request, never));
 
 /** A cache of SQLite alone, so that every question is a hit there: look-up, check, unfolding. */
@@ -136,7 +136,7 @@ const body = JSON.stringify({ code: 0, msg: "success", data: "http://cdn.test/so
 const bare = await perSecond(() => new Response(body, { headers }));
 const cached = await perSecond(({ url }) => {
   const [, , source = "", songId = "", quality = ""] = url.slice(url.indexOf("/", 8)).split("/");
-  const answer = addresses.peek(addressKey(source, songId, quality), "192.0.2.1");
+  const answer = addresses.peek(addressKey(source, songId, quality), by("192.0.2.1"));
   return new Response(JSON.stringify({ code: 0, msg: "success", data: answer?.value.url }), { headers });
 });
 let turn = 0;

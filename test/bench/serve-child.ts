@@ -23,15 +23,16 @@ const routes = composeRoutes([cacheFileRoutes({ audio, authorise() {} })], silen
 const handle = createHandler({
   routes,
   access: {
-    check: (_request, _path, address) => ({
-      peer: { address, loopback: true, forwarded: false },
-      role: "none",
-      authorised: true,
-    }),
+    check: () => ({ role: "none", authorised: true }),
+    peerOf: (_headers, { address }) => ({ address, loopback: true, forwarded: false }),
   },
   headers: { forAnswer: () => ({ "x-content-type-options": "nosniff" }), preflight: () => undefined },
   log: silentLogger,
   debug: () => false,
 });
-const server = Bun.serve({ port: 0, hostname: "127.0.0.1", fetch: (request) => handle(request, "127.0.0.1") });
+const server = Bun.serve({
+  port: 0,
+  hostname: "127.0.0.1",
+  fetch: (request) => handle(request, { address: "127.0.0.1" }),
+});
 process.stdout.write(`port ${server.port}\n`);

@@ -1,7 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
 import { createHealer } from "../../src/cache/heal.ts";
-import { address, openCache } from "./open.ts";
+import { address, by, openCache } from "./open.ts";
 import { cacheSettings, manualClock } from "./settings.ts";
 
 const request = { source: "kg", songId: "abc", quality: "320k", client: "192.0.2.1", bypass: false } as const;
@@ -24,7 +24,8 @@ describe("self-healing addresses", () => {
       };
       await it.addresses.through(request, load);
       it.clock.advance(gap);
-      if (sync) expect(it.addresses.peek(it.addresses.keyOf("kg", "abc", "320k"), client) === undefined).toBe(healed);
+      if (sync)
+        expect(it.addresses.peek(it.addresses.keyOf("kg", "abc", "320k"), by(client)) === undefined).toBe(healed);
       const again = sync && !healed ? undefined : await it.addresses.through({ ...request, client }, load);
       expect(avoided).toEqual(healed ? [[], ["route-1"]] : [[]]);
       if (healed) expect(again).toMatchObject({ status: "miss", value: { url: "http://a.test/2" } });
@@ -61,7 +62,7 @@ describe("self-healing addresses", () => {
     await using it = await openCache(cacheSettings({ heal: { enable: false } }));
     await it.addresses.through(request, async () => address("http://a.test/1"));
     it.clock.advance(2000);
-    expect(it.addresses.peek(it.addresses.keyOf("kg", "abc", "320k"), request.client ?? "")).toBeDefined();
+    expect(it.addresses.peek(it.addresses.keyOf("kg", "abc", "320k"), by(request.client ?? ""))).toBeDefined();
   });
 
   test("a song is renewed once per cool-down, however often it is asked for", async () => {
@@ -94,7 +95,7 @@ describe("self-healing addresses", () => {
         const perKey = new Map<string, number>();
         for (const { client, key, wait } of asks) {
           clock.advance(wait);
-          if (!healer.suspects(client, key)) continue;
+          if (!healer.suspects(by(client), key)) continue;
           const minute = Math.floor(clock.now() / 60_000);
           for (const who of ["all", client]) {
             const used = (perMinute.get(`${minute} ${who}`) ?? 0) + 1;
@@ -108,6 +109,22 @@ describe("self-healing addresses", () => {
       }),
       { numRuns: 200 },
     );
+  });
+
+  test("of a song that many want at once, a part is looked at: who the others are is not asked", () => {
+    const clock = manualClock(60_000);
+    const healer = createHealer(() => cacheSettings().heal, clock.now);
+    let looks = 0;
+    const asker = {
+      get peer() {
+        looks += 1;
+        return { address: "a" };
+      },
+    };
+    for (let turn = 0; turn < 1000; turn++) expect(healer.suspects(asker, "key")).toBe(false);
+    expect(looks).toBe(32);
+    clock.advance(3000);
+    expect(healer.suspects(asker, "key")).toBe(true);
   });
 
   test("what it remembers is bounded", () => {

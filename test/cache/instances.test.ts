@@ -6,7 +6,7 @@ import type { Subprocess } from "bun";
 import { addressKey, createAddressStore } from "../../src/cache/adapters.ts";
 import { createCache } from "../../src/cache/index.ts";
 import { silentLogger } from "../../src/ops/log.ts";
-import { address } from "./open.ts";
+import { address, by } from "./open.ts";
 import { type RedisServer, startRedis, until } from "./redis-server.ts";
 import { cacheSettings } from "./settings.ts";
 
@@ -144,7 +144,10 @@ describe("two caches on one Redis", () => {
     const key = addressKey("kg", "a", "320k");
     expect(await other.cache.chain.getFrom("sqlite", key)).toBeDefined();
     await one.cache.evict(key);
-    await until(() => other.addresses.peek(other.addresses.keyOf("kg", "a", "320k"), "z") === undefined, "the news");
+    await until(
+      () => other.addresses.peek(other.addresses.keyOf("kg", "a", "320k"), by("z")) === undefined,
+      "the news",
+    );
     expect(await other.cache.chain.get(key)).toBeUndefined();
     await one.cache.close();
     await other.cache.close();

@@ -83,3 +83,6 @@ export function createCatalogStore(cache: Cache) {
     },
   };
 }
+
+/** Who asks, from this address. */
+export const by = (address: string) => ({ peer: { address } });

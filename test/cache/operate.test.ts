@@ -9,7 +9,7 @@ import { createWarmer, type WarmItem, type WarmRequest } from "../../src/cache/w
 import { AppError } from "../../src/core/errors.ts";
 import { silentLogger } from "../../src/ops/log.ts";
 import { createCatalogCache } from "../../src/resolve/stored.ts";
-import { address, openCache } from "./open.ts";
+import { address, by, openCache } from "./open.ts";
 import { startRedis } from "./redis-server.ts";
 import { cacheSettings } from "./settings.ts";
 
@@ -63,7 +63,7 @@ describe("statistics, looking and deleting", () => {
     expect(await it.operator.delete(key)).toBe(1);
     expect(await it.operator.delete(key)).toBe(0);
     expect(await it.operator.delete("v1:url:*")).toBe(2);
-    expect(it.addresses.peek(addressKey("kg", "s0", "320k"), "x")).toBeUndefined();
+    expect(it.addresses.peek(addressKey("kg", "s0", "320k"), by("x"))).toBeUndefined();
     expect(await it.operator.find("*", 10)).toEqual([]);
   });
 
@@ -73,7 +73,8 @@ describe("statistics, looking and deleting", () => {
     await server.cache.chain.link("sqlite")?.tier.size?.();
     await using command = await openOperated(cacheSettings(), server.folder);
     expect(await command.operator.delete(addressKey("kg", "s0", "320k"))).toBe(1);
-    const gone = (id: string) => server.addresses.peek(addressKey("kg", id, "320k"), crypto.randomUUID()) === undefined;
+    const gone = (id: string) =>
+      server.addresses.peek(addressKey("kg", id, "320k"), by(crypto.randomUUID())) === undefined;
     for (let round = 0; round < 100 && !gone("s0"); round++) await Bun.sleep(50);
     expect([gone("s0"), gone("s1")]).toEqual([true, false]);
   });

@@ -1,7 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import { cacheKey } from "../../src/cache/keys.ts";
 import { AppError, type ErrorKind } from "../../src/core/errors.ts";
-import { address, anyCodec, type CatalogRequest, createCatalogStore, openCache } from "./open.ts";
+import { address, anyCodec, by, type CatalogRequest, createCatalogStore, openCache } from "./open.ts";
 import { cacheSettings } from "./settings.ts";
 
 const request = { source: "kg", songId: "abc", quality: "320k", client: "192.0.2.1", bypass: false } as const;
@@ -61,11 +61,11 @@ describe("playable addresses", () => {
   test("a hit in memory is the same frozen object every time, and no promise", async () => {
     await using it = await openCache(cacheSettings());
     await it.addresses.through(request, platform(address("http://a.test/1")).ask);
-    const first = it.addresses.peek(it.addresses.keyOf("kg", "abc", "320k"), "x");
+    const first = it.addresses.peek(it.addresses.keyOf("kg", "abc", "320k"), by("x"));
     expect(first).toBeDefined();
-    expect(it.addresses.peek(it.addresses.keyOf("kg", "abc", "320k"), "y")).toBe(first);
+    expect(it.addresses.peek(it.addresses.keyOf("kg", "abc", "320k"), by("y"))).toBe(first);
     expect(Object.isFrozen(first?.value)).toBe(true);
-    expect(it.addresses.peek(it.addresses.keyOf("kg", "abc", "128k"), "x")).toBeUndefined();
+    expect(it.addresses.peek(it.addresses.keyOf("kg", "abc", "128k"), by("x"))).toBeUndefined();
   });
 
   test("a fault never brings back an address past its time", async () => {
@@ -182,7 +182,7 @@ describe("refusals are kept by their kind", () => {
       it.clock.advance(seconds * 1000 - 1);
       await expect(asked()).rejects.toMatchObject({ kind, message: "没有", upstreamCode: 7 });
       expect(state.calls).toBe(1);
-      expect(it.addresses.peek(it.addresses.keyOf("kg", "abc", "320k"), "x")).toBeUndefined();
+      expect(it.addresses.peek(it.addresses.keyOf("kg", "abc", "320k"), by("x"))).toBeUndefined();
       it.clock.advance(1);
     }
     await expect(asked()).rejects.toMatchObject({ kind });
@@ -312,7 +312,7 @@ describe("who may go past the cache", () => {
       ["bypass", "http://a.test/2"],
     ]);
     expect(state.calls).toBe(2);
-    expect(it.addresses.peek(it.addresses.keyOf("kg", "abc", "320k"), "x")?.value.url).toBe("http://a.test/2");
+    expect(it.addresses.peek(it.addresses.keyOf("kg", "abc", "320k"), by("x"))?.value.url).toBe("http://a.test/2");
   });
 
   test.each([
@@ -327,7 +327,7 @@ describe("who may go past the cache", () => {
     const second = await it.addresses.through({ ...request, client: "b" }, ask);
     expect(second.status).toBe(bypassed ? "bypass" : "hit");
     expect(state.calls).toBe(bypassed ? 2 : 1);
-    expect(it.addresses.peek(it.addresses.keyOf("kg", "abc", "320k"), "c") === undefined).toBe(bypassed);
+    expect(it.addresses.peek(it.addresses.keyOf("kg", "abc", "320k"), by("c")) === undefined).toBe(bypassed);
   });
 
   test("a changed config counts at once", async () => {
@@ -348,7 +348,7 @@ describe("what is in the tiers", () => {
     await before.cache.close();
     await using after = await openCache(cacheSettings(), before.folder);
     expect(await after.addresses.through(request, ask)).toMatchObject({ status: "hit", tier: "sqlite" });
-    expect(after.addresses.peek(after.addresses.keyOf("kg", "abc", "320k"), "x")?.tier).toBe("memory");
+    expect(after.addresses.peek(after.addresses.keyOf("kg", "abc", "320k"), by("x"))?.tier).toBe("memory");
     expect(state.calls).toBe(1);
   });
 
@@ -362,9 +362,9 @@ describe("what is in the tiers", () => {
     await using it = await openCache(cacheSettings());
     const key = cacheKey({ kind: "url", source: "kg", id: "abc", quality: "320k" });
     await it.cache.chain.set(key, { value, expiresAt: it.clock.now() + 1_000_000 });
-    expect(it.addresses.peek(it.addresses.keyOf("kg", "abc", "320k"), "x")).toBeUndefined();
+    expect(it.addresses.peek(it.addresses.keyOf("kg", "abc", "320k"), by("x"))).toBeUndefined();
     expect((await it.addresses.through(request, platform(address("http://a.test/1")).ask)).status).toBe("miss");
-    expect(it.addresses.peek(it.addresses.keyOf("kg", "abc", "320k"), "x")?.value.url).toBe("http://a.test/1");
+    expect(it.addresses.peek(it.addresses.keyOf("kg", "abc", "320k"), by("x"))?.value.url).toBe("http://a.test/1");
   });
 });
 
@@ -373,7 +373,7 @@ describe("the counters", () => {
     await using it = await openCache(cacheSettings());
     const { state, ask } = platform<ReturnType<typeof address>>(address("http://a.test/1"));
     await it.addresses.through(request, ask);
-    it.addresses.peek(it.addresses.keyOf("kg", "abc", "320k"), "b");
+    it.addresses.peek(it.addresses.keyOf("kg", "abc", "320k"), by("b"));
     await it.addresses.through({ ...request, bypass: true }, ask);
     state.answer = new AppError("upstream_not_found", "没有");
     for (let round = 0; round < 2; round++) {

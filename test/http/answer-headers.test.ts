@@ -1,5 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import { createAnswerHeaders } from "../../src/http/plugins/answer-headers.ts";
+import { targetOf } from "../../src/http/target.ts";
 
 const ALL = { enable: true, origins: ["*"], max_age: 600 };
 const LISTED = { enable: true, origins: ["https://a.example", "https://B.example/"], max_age: 600 };
@@ -8,6 +9,8 @@ const PAGES = { hsts: 0, pages: ["", "docs", "dashboard"] };
 function ask(headers: Record<string, string> = {}, method = "GET", url = "http://localhost/x") {
   return new Request(url, { method, headers });
 }
+
+const at = (path: string) => targetOf(`http://localhost${path}`);
 
 describe("CORS", () => {
   test.each([
@@ -23,7 +26,7 @@ describe("CORS", () => {
   ])("%s", (_, cors, origin, allowed, vary) => {
     const headers = createAnswerHeaders(cors, PAGES).forAnswer(
       ask(origin === undefined ? {} : { origin }),
-      "/url/kg/1/128k",
+      at("/url/kg/1/128k"),
     );
     expect([headers["access-control-allow-origin"], headers["vary"]]).toEqual([allowed, vary]);
     expect(headers["access-control-allow-credentials"]).toBeUndefined();
@@ -55,7 +58,7 @@ describe("CORS", () => {
 
 describe("security headers", () => {
   test.each(["/", "/docs", "/docs/start.js", "/dashboard/x"])("the page %s", (path) => {
-    const headers = createAnswerHeaders(ALL, PAGES).forAnswer(ask(), path);
+    const headers = createAnswerHeaders(ALL, PAGES).forAnswer(ask(), at(path));
     expect(headers).toMatchObject({
       "x-content-type-options": "nosniff",
       "x-frame-options": "DENY",
@@ -69,15 +72,15 @@ describe("security headers", () => {
   });
 
   test.each(["/cache/a.svg", "/local/p?q=x", "/webdav/kg/1/128k", "/dav/a.html"])("what others wrote: %s", (path) => {
-    const headers = createAnswerHeaders(ALL, PAGES).forAnswer(ask(), path);
+    const headers = createAnswerHeaders(ALL, PAGES).forAnswer(ask(), at(path));
     expect(headers["content-security-policy"]).toContain("sandbox");
     expect(headers["x-content-type-options"]).toBe("nosniff");
   });
 
   test("data carries nosniff, and the same object is used again", () => {
     const made = createAnswerHeaders(ALL, PAGES);
-    expect(made.forAnswer(ask(), "/url/kg/1/128k")["x-content-type-options"]).toBe("nosniff");
-    expect(made.forAnswer(ask(), "/url/kg/1/128k")).toBe(made.forAnswer(ask(), "/info/kg/1"));
+    expect(made.forAnswer(ask(), at("/url/kg/1/128k"))["x-content-type-options"]).toBe("nosniff");
+    expect(made.forAnswer(ask(), at("/url/kg/1/128k"))).toBe(made.forAnswer(ask(), at("/info/kg/1")));
   });
 
   test.each([
@@ -85,7 +88,7 @@ describe("security headers", () => {
     ["http", "http://localhost/x", 300, undefined],
     ["not wanted", "https://localhost/x", 0, undefined],
   ])("HSTS: %s", (_, url, hsts, expected) => {
-    const headers = createAnswerHeaders(ALL, { ...PAGES, hsts }).forAnswer(ask({}, "GET", url), "/");
+    const headers = createAnswerHeaders(ALL, { ...PAGES, hsts }).forAnswer(ask({}, "GET", url), targetOf(url));
     expect(headers["strict-transport-security"]).toBe(expected);
   });
 });

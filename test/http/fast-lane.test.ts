@@ -3,6 +3,7 @@ import type { RequestContext } from "../../src/http/context.ts";
 import { createFastLane } from "../../src/http/fast-lane.ts";
 import { musicRoutes } from "../../src/http/routes/music.ts";
 import { queryRoutes } from "../../src/http/routes/query.ts";
+import { targetOf } from "../../src/http/target.ts";
 import type { TrackAnswer } from "../../src/resolve/track.ts";
 import { FRESH, musicRig, PEER, serve } from "./routes/rig.ts";
 
@@ -12,8 +13,8 @@ function lane(answer: TrackAnswer | undefined = HIT, context: Partial<RequestCon
   const peeked: { songId: string; client: string }[] = [];
   const rig = musicRig({
     answer: () => ({ ...HIT, ...answer }),
-    peek(place, client) {
-      peeked.push({ songId: place.songId, client });
+    peek(place, { peer }) {
+      peeked.push({ songId: place.songId, client: peer.address });
       return answer;
     },
   });
@@ -24,7 +25,7 @@ function lane(answer: TrackAnswer | undefined = HIT, context: Partial<RequestCon
     routed: serve([queryRoutes(rig.deps), musicRoutes(rig.deps)]),
     ask: (target: string, init?: RequestInit) => {
       const request = new Request(`http://localhost${target}`, init);
-      return fast(request, target.split("?")[0] ?? "", full);
+      return fast(request, targetOf(request.url), full);
     },
   };
 }
@@ -78,7 +79,8 @@ describe("everything unusual is the router's", () => {
     const rig = musicRig();
     const fast = createFastLane(rig.deps);
     const context: RequestContext = { id: "i", peer: PEER, startedAt: 0, role: "none", authorised: true };
-    expect(fast(new Request("http://localhost/url/kg/a/128k"), "/url/kg/a/128k", context)).toBeUndefined();
+    const request = new Request("http://localhost/url/kg/a/128k");
+    expect(fast(request, targetOf(request.url), context)).toBeUndefined();
   });
 });
 
@@ -90,8 +92,8 @@ test("an address of ours is signed anew each time", () => {
   });
   const fast = createFastLane(rig.deps);
   const context: RequestContext = { id: "i", peer: PEER, startedAt: 0, role: "none", authorised: true };
-  const data = () =>
-    JSON.parse(fast(new Request("http://localhost/url/kg/a/128k"), "/url/kg/a/128k", context)?.body ?? "{}").data;
+  const request = new Request("http://localhost/url/kg/a/128k");
+  const data = () => JSON.parse(fast(request, targetOf(request.url), context)?.body ?? "{}").data;
   expect([data(), data()]).toEqual(["/cache/a.mp3?t=1", "/cache/a.mp3?t=2"]);
 });
 

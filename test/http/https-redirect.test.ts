@@ -36,7 +36,7 @@ function ask({ url, method = "GET", headers = {}, peer = "93.184.216.34", ...row
     behindHttps: () => row.behindHttps ?? false,
     externalOrigin: peers.externalOrigin,
   });
-  return redirect(new Request(url, { method, headers: { host: new URL(url).host, ...headers } }), peer);
+  return redirect(new Request(url, { method, headers: { host: new URL(url).host, ...headers } }), { address: peer });
 }
 
 describe("where a request is sent", () => {

@@ -5,11 +5,12 @@ import { contextOf, requireRole } from "../../src/http/context.ts";
 import type { HotAnswer } from "../../src/http/hot-answer.ts";
 import { createAnswerHeaders } from "../../src/http/plugins/answer-headers.ts";
 import { composeRoutes } from "../../src/http/routes/index.ts";
-import { type AccessDecision, createHandler, type HandlerDeps, pathOf } from "../../src/http/server.ts";
+import { type AccessDecision, createHandler, type HandlerDeps } from "../../src/http/server.ts";
+import type { Target } from "../../src/http/target.ts";
 import { type Fields, silentLogger } from "../../src/ops/log.ts";
 
 const peer = { address: "1.2.3.4", loopback: false, forwarded: false };
-const open: AccessDecision = { peer, role: "none", authorised: true };
+const open: AccessDecision = { role: "none", authorised: true };
 const hot: HotAnswer = {
   body: '{"hot":true}',
   headers: { "content-type": "application/json", "cache-status": "lx; hit" },
@@ -70,7 +71,7 @@ function rig(
   const log = { ...silentLogger, debug: note("debug"), info: note("info"), warn: note("warn"), error: note("error") };
   const handle = createHandler({
     routes: composeRoutes(groups(), log),
-    access: { check: (_request, path) => decide(path) },
+    access: { check: (_request, { path }) => decide(path), peerOf: () => peer },
     headers: createAnswerHeaders({ enable: true, origins: ["*"], max_age: 60 }, { hsts: 0, pages: [""] }),
     observer: {
       finished(path, method, status, milliseconds) {
@@ -83,7 +84,7 @@ function rig(
     ...change,
   });
   const ask = async (target: string, init?: RequestInit) =>
-    handle(new Request(`http://localhost${target}`, init), peer.address);
+    handle(new Request(`http://localhost${target}`, init), peer);
   return { ask, finished, logged };
 }
 
@@ -226,8 +227,8 @@ describe("failures", () => {
   });
 
   test.each<{ name: string; change: Partial<HandlerDeps> }>([
-    { name: "the access rules throw", change: { access: { check: () => fail() } } },
-    { name: "the access rules reject", change: { access: { check: async () => fail() } } },
+    { name: "the access rules throw", change: { access: { check: () => fail(), peerOf: () => peer } } },
+    { name: "the access rules reject", change: { access: { check: async () => fail(), peerOf: () => peer } } },
     { name: "the fast lane throws", change: { fastLane: () => fail() } },
     { name: "a mount throws", change: { mounts: [{ prefix: "/plain/", handle: async () => fail() }] } },
     { name: "a mount throws at once", change: { mounts: [{ prefix: "/plain/", handle: () => fail() }] } },
@@ -248,7 +249,6 @@ function fail(): never {
 
 describe("what the access rules decide", () => {
   const refused: AccessDecision = {
-    peer,
     role: "none",
     authorised: false,
     error: new AppError("rate_limited", "IP限速", { retryAfterSeconds: 3 }),
@@ -266,7 +266,7 @@ describe("what the access rules decide", () => {
 
   test.each(["/plain", "/throws", "/hot"])("headers of an admission come with %s", async (target) => {
     const decide = () => ({ ...open, headers: { "ratelimit-remaining": "7" } });
-    const fastLane = (_request: Request, path: string) => (path === "/hot" ? hot : undefined);
+    const fastLane = (_request: Request, { path }: Target) => (path === "/hot" ? hot : undefined);
     const response = await rig({ fastLane }, decide).ask(target);
     expect(response.headers.get("ratelimit-remaining")).toBe("7");
   });
@@ -276,13 +276,13 @@ describe("hot answers", () => {
   test("go out at once, with all headers, and each with its own id", async () => {
     const handle = createHandler({
       routes: composeRoutes([], silentLogger),
-      access: { check: () => open },
+      access: { check: () => open, peerOf: () => peer },
       fastLane: () => hot,
       headers: createAnswerHeaders({ enable: true, origins: ["*"], max_age: 60 }, { hsts: 0, pages: [] }),
       log: silentLogger,
       debug: () => false,
     });
-    const answers = [1, 2].map(() => handle(new Request("http://localhost/x"), "1.2.3.4"));
+    const answers = [1, 2].map(() => handle(new Request("http://localhost/x"), peer));
     const [first, second] = answers;
     if (!(first instanceof Response) || !(second instanceof Response)) throw new Error("not at once");
     expect(first.headers.get("x-request-id")).not.toBe(second.headers.get("x-request-id"));
@@ -295,6 +295,34 @@ describe("hot answers", () => {
     });
     expect(await first.text()).toBe(hot.body);
     expect(await second.text()).toBe(hot.body);
+  });
+
+  test("nobody finds out who asks as long as nobody wants to know", async () => {
+    const asked: string[] = [];
+    const remote = {
+      get address() {
+        asked.push("remote");
+        return "1.2.3.4";
+      },
+    };
+    const handle = createHandler({
+      routes: composeRoutes(groups(), silentLogger),
+      access: { check: () => open, peerOf: (_headers, { address }) => ({ ...peer, address }) },
+      fastLane: (_request, { path }) => (path === "/hot" ? hot : undefined),
+      headers: createAnswerHeaders({ enable: true, origins: ["*"], max_age: 60 }, { hsts: 0, pages: [] }),
+      log: silentLogger,
+      debug: () => false,
+    });
+    for (let turn = 0; turn < 200; turn++) await handle(new Request("http://localhost/hot"), remote);
+    expect(asked).toEqual([]);
+    await handle(new Request("http://localhost/context"), remote);
+    expect(asked.length).toBeGreaterThan(0);
+  });
+
+  test("are all counted, those that were not timed as well", async () => {
+    const { ask, finished } = rig({ fastLane: () => hot });
+    for (let turn = 0; turn < 200; turn++) await ask("/hot");
+    expect(finished).toHaveLength(200);
   });
 
   test("origins that differ do not share headers", async () => {
@@ -414,14 +442,4 @@ describe("mounts", () => {
     if (taken) expect(await response.text()).toBe(`${method} http://localhost${target}`);
     expect(response.headers.get("x-request-id")).not.toBeNull();
   });
-});
-
-test.each([
-  ["http://h/a/b?c=/d", "/a/b"],
-  ["http://localhost:1/", "/"],
-  ["http://localhost", "/"],
-  ["https://h/?", "/"],
-  ["http://h/%2F%00", "/%2F%00"],
-])("pathOf %s", (url, path) => {
-  expect(pathOf(url)).toBe(path);
 });

@@ -411,7 +411,7 @@ describe("what cannot be asked", () => {
 
   test("a platform that is off is not answered from memory either", () => {
     const { track } = build({ stored: true, enabled: false });
-    expect(track.peek(track.placeOf("kg", "abc", "320k"), "1.2.3.4")).toBeUndefined();
+    expect(track.peek(track.placeOf("kg", "abc", "320k"), { peer: { address: "1.2.3.4" } })).toBeUndefined();
   });
 });
 
@@ -420,14 +420,14 @@ describe("peek", () => {
     const { track } = build({ stored: true });
     const place = track.placeOf("kg", "abc", "320k");
     expect(place.key).toBe("kg:abc:320k");
-    const first = track.peek(place, "1.2.3.4");
+    const first = track.peek(place, { peer: { address: "1.2.3.4" } });
     expect(first).toMatchObject({ address: STORED.url, cached: true });
-    expect(track.peek(place, "5.6.7.8")).toBe(first);
+    expect(track.peek(place, { peer: { address: "5.6.7.8" } })).toBe(first);
   });
 
   test("what is ours comes first", () => {
     const { track } = build({ webdav: true, stored: true });
-    expect(track.peek(track.placeOf("kg", "abc", "320k"), "")?.nearby).toBe("webdav");
+    expect(track.peek(track.placeOf("kg", "abc", "320k"), { peer: { address: "" } })?.nearby).toBe("webdav");
   });
 });
 

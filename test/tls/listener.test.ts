@@ -30,7 +30,8 @@ async function start(options: Partial<ListenerOptions>): Promise<Listener> {
   const listener = await startListener({
     hosts: ["127.0.0.1"],
     ports: [],
-    handle: (request, connection) => Response.json({ path: new URL(request.url).pathname, ...connection }),
+    handle: (request, { address, port, secure, local }) =>
+      Response.json({ path: new URL(request.url).pathname, address, port, secure, local }),
     idleSeconds: 30,
     maxBodyBytes: 1 << 20,
     drainMs: 300,
@@ -140,7 +141,13 @@ describe("Unix socket", () => {
   test("for a proxy in front, gone after the stop", async () => {
     const path = join(await folder(), "lx.sock");
     const listener = await start({ unixSocket: path });
-    expect(await (await ask(path)).json()).toEqual({ path: "/u", secure: false, local: true, address: "", port: 0 });
+    expect(await (await ask(path)).json()).toEqual({
+      path: "/u",
+      secure: false,
+      local: true,
+      address: "unix",
+      port: 0,
+    });
     await listener.stop(100);
     expect(existsSync(path)).toBe(false);
   });

@@ -1,13 +1,14 @@
 import type { Access } from "../../access/access.ts";
 import type { Identity } from "../../access/admin.ts";
 import type { RequestKey } from "../../access/keys.ts";
-import type { Verdict } from "../../access/limits.ts";
+import { ADMITTED, type Verdict } from "../../access/limits.ts";
 import { checkLxm } from "../../access/lxm.ts";
-import type { Caller } from "../../access/peer.ts";
+import type { Caller, Remote } from "../../access/peer.ts";
 import { AppError } from "../../core/errors.ts";
 import type { Quality, SourceId } from "../../core/types.ts";
 import type { RequestContext } from "../context.ts";
 import type { AccessDecision, AccessGate } from "../server.ts";
+import type { Target } from "../target.ts";
 import { createPlaces, type Place } from "./access-places.ts";
 
 export interface AccessGateOptions {
@@ -32,76 +33,88 @@ const KEY_REFUSED = "key验证失败";
 
 /**
  * The one gate before all routes. Order, as the original has it: ban, forwarding, rate limits, host, then for what
- * needs it key, quota and lxm. Synchronous, and free of work for rules that are off.
+ * needs it key, quota and lxm. Synchronous, and free of work for rules that are off: while no rule wants to know who
+ * asks, nobody finds it out.
  */
 export function createAccessGate({ access, openSegments = [], gcspPath }: AccessGateOptions): AccessRules {
   const placeOf = createPlaces(openSegments);
 
-  function check(request: Request, path: string, peerAddress: string): AccessDecision | Promise<AccessDecision> {
-    const caller = access.peers.read(request.headers, peerAddress);
-    if (access.bans.isBanned(caller.address)) return refused(caller, "banned", "您的IP已被封禁");
-    if (caller.refused) return refused(caller, "forbidden", "不允许的公网ip转发");
-    const place = placeOf(path);
-    const verdict = access.limiter.admitClient({ address: caller.address, group: place.group });
-    if (verdict instanceof Promise) return verdict.then((later) => afterLimits(request, path, caller, place, later));
-    return afterLimits(request, path, caller, place, verdict);
+  function check(request: Request, target: Target, remote: Remote): AccessDecision | Promise<AccessDecision> {
+    const { bans, limiter } = access;
+    const place = placeOf(target.path);
+    if (bans.idle && limiter.idle && admitsAll(place) && !access.peers.mayRefuse(request.headers)) return ADMISSION;
+    const caller = access.peers.later(request.headers, remote);
+    if (!bans.idle && bans.isBanned(caller.address)) return refused("banned", "您的IP已被封禁");
+    if (caller.refused) return refused("forbidden", "不允许的公网ip转发");
+    if (limiter.idle) return afterLimits(request, target, caller, place, ADMITTED);
+    const verdict = limiter.admitClient({ address: caller.address, group: place.group });
+    if (verdict instanceof Promise) return verdict.then((later) => afterLimits(request, target, caller, place, later));
+    return afterLimits(request, target, caller, place, verdict);
+  }
+
+  /** No rule besides bans and limits is on for this place. */
+  function admitsAll({ guard }: Place): boolean {
+    const { key, check_lxm, allowed_host } = access.security;
+    if (allowed_host.enable) return false;
+    return guard === "open" || guard === "auth" || ((guard === "key" || guard === "file") && !key.enable && !check_lxm);
   }
 
   function afterLimits(
     request: Request,
-    path: string,
+    target: Target,
     caller: Caller,
     place: Place,
     verdict: Verdict,
   ): AccessDecision | Promise<AccessDecision> {
-    if (!verdict.admitted) return limited(caller, verdict);
+    if (!verdict.admitted) return limited(verdict);
     const { security } = access;
     if (security.allowed_host.enable && !access.allowedHosts.has(request.headers.get("host"))) {
       access.bans.strike(caller.address, "host");
-      return refused(caller, "not_found", NOT_FOUND);
+      return refused("not_found", NOT_FOUND);
     }
     switch (place.guard) {
       case "key":
       case "file":
-        return atKey(request, path, caller, place, verdict.headers);
+        return atKey(request, target, caller, place, verdict.headers);
       case "open":
       case "auth":
-        return admitted(caller, verdict.headers);
+        return admitted(verdict.headers);
       case "unknown":
         access.bans.strike(caller.address, "probe");
-        return admitted(caller, verdict.headers);
+        return admitted(verdict.headers);
       case "script":
-        countScriptKey(request, caller);
-        return admitted(caller, verdict.headers);
+        countScriptKey(target, caller);
+        return admitted(verdict.headers);
       case "ops":
         return atOps(request, caller, verdict.headers);
       case "manage":
         return atManagement(request, caller, verdict.headers);
       case "dav":
-        return atDav(request, caller, place, verdict.headers);
+        return atDav(request, target, caller, place, verdict.headers);
     }
   }
 
   function atKey(
     request: Request,
-    path: string,
+    target: Target,
     caller: Caller,
     place: Place,
     headers: Record<string, string> | undefined,
   ): AccessDecision | Promise<AccessDecision> {
     const { security } = access;
-    if (!security.key.enable && !security.check_lxm) return admitted(caller, headers);
-    if (isPreflight(request) || isGcsp(request, path) || isEmptyProxyCall(request, path)) {
-      return admitted(caller, headers);
+    if (!security.key.enable && !security.check_lxm) return admitted(headers);
+    if (isPreflight(request) || isGcsp(request, target) || isEmptyProxyCall(target)) {
+      return admitted(headers);
     }
     // The client chooses its Host header, so that the list counts only where the connection itself is local.
-    const host = caller.peer.loopback ? request.headers.get("host") : null;
-    if (host !== null && access.whitelistHosts.has(host)) return admitted(caller, headers);
-    if (!security.key.enable) return atLxm(request, path, caller, place, { headers });
+    if (access.whitelistHosts.has(request.headers.get("host")) && caller.peer.loopback) {
+      return admitted(headers);
+    }
+    if (!security.key.enable) return atLxm(request, target, caller, place, { headers });
     const presented = request.headers.get("x-request-key");
     const key = presented === null ? undefined : access.keys.find(presented);
-    if (key !== undefined) return withKey(request, path, caller, place, key, headers);
-    if (place.guard === "file" && opensFile(request, path)) return { ...admitted(caller, headers), authorised: false };
+    if (key !== undefined) return withKey(request, target, caller, place, key, headers);
+    if (place.guard === "file" && opensFile(target)) return { ...admitted(headers), authorised: false };
     if (presented === null && hasSignIn(request)) {
       return withSignIn(request, caller, headers, () => keyRefused(caller, place.guard !== "file"));
     }
@@ -111,29 +124,29 @@ export function createAccessGate({ access, openSegments = [], gcspPath }: Access
 
   function keyRefused(caller: Caller, counts: boolean): AccessDecision {
     if (counts) access.bans.strike(caller.address, "key");
-    return refused(caller, "unauthorized", KEY_REFUSED);
+    return refused("unauthorized", KEY_REFUSED);
   }
 
-  function opensFile(request: Request, path: string): boolean {
-    return !access.security.signed_links || access.links.verify(path, queryOf(request.url));
+  function opensFile(target: Target): boolean {
+    return !access.security.signed_links || access.links.verify(target.path, target.query);
   }
 
   function withKey(
     request: Request,
-    path: string,
+    target: Target,
     caller: Caller,
     place: Place,
     key: RequestKey,
     headers: Record<string, string> | undefined,
   ): AccessDecision | Promise<AccessDecision> {
-    if (access.keys.isExpired(key)) return refused(caller, "unauthorized", "key已过期");
+    if (access.keys.isExpired(key)) return refused("unauthorized", "key已过期");
     const next = (verdict: Verdict) => {
-      if (!verdict.admitted) return limited(caller, verdict);
+      if (!verdict.admitted) return limited(verdict);
       const charged = access.keys.charge(key);
       const done = (quota: Awaited<typeof charged>) =>
         quota === undefined
-          ? atLxm(request, path, caller, place, { headers: verdict.headers ?? headers, keyName: key.name })
-          : limited(caller, { admitted: false, ...quota });
+          ? atLxm(request, target, caller, place, { headers: verdict.headers ?? headers, keyName: key.name })
+          : limited({ admitted: false, ...quota });
       return charged instanceof Promise ? charged.then(done) : done(charged);
     };
     const verdict = access.limiter.admitKey({ address: caller.address, group: place.group, keyId: key.id });
@@ -142,48 +155,54 @@ export function createAccessGate({ access, openSegments = [], gcspPath }: Access
 
   function atLxm(
     request: Request,
-    path: string,
+    target: Target,
     caller: Caller,
     place: Place,
     more: Partial<AccessDecision>,
   ): AccessDecision {
     // Players fetch files, and players send no lxm.
     const exempt = !access.security.check_lxm || place.guard === "file";
-    if (exempt || checkLxm(request.headers.get("lxm"), path + queryOf(request.url))) {
-      return { ...admitted(caller, undefined), ...more };
+    if (exempt || checkLxm(request.headers.get("lxm"), target.path + target.query)) {
+      return { ...admitted(undefined), ...more };
     }
     access.bans.strike(caller.address, "lxm");
-    return refused(caller, "unauthorized", "lxm请求头验证失败");
+    return refused("unauthorized", "lxm请求头验证失败");
   }
 
   /** `/script` answers a wrong key by itself; here it is only counted, so that the page is no place to guess at. */
-  function countScriptKey(request: Request, caller: Caller): void {
+  function countScriptKey(target: Target, caller: Caller): void {
     if (!access.security.key.enable) return;
-    const key = new URLSearchParams(queryOf(request.url)).get("key");
+    const key = new URLSearchParams(target.query).get("key");
     if (key !== null && key !== "" && access.keys.find(key) === undefined) access.bans.strike(caller.address, "key");
   }
 
   function atOps(request: Request, caller: Caller, headers: Record<string, string> | undefined) {
-    if (access.opsAllowed.has(caller.address)) return admitted(caller, headers);
-    const no = () => refused(caller, "forbidden", "无权访问");
+    if (access.opsAllowed.has(caller.address)) return admitted(headers);
+    const no = () => refused("forbidden", "无权访问");
     return hasSignIn(request) ? withSignIn(request, caller, headers, no) : no();
   }
 
   function atManagement(request: Request, caller: Caller, headers: Record<string, string> | undefined) {
-    if (isPreflight(request)) return admitted(caller, headers);
-    const no = () => refused(caller, "unauthorized", "请先登录");
+    if (isPreflight(request)) return admitted(headers);
+    const no = () => refused("unauthorized", "请先登录");
     return hasSignIn(request) ? withSignIn(request, caller, headers, no) : no();
   }
 
   /** WebDAV clients know only Basic: the password is a user's, or a request key. */
-  function atDav(request: Request, caller: Caller, place: Place, headers: Record<string, string> | undefined) {
+  function atDav(
+    request: Request,
+    target: Target,
+    caller: Caller,
+    place: Place,
+    headers: Record<string, string> | undefined,
+  ) {
     const presented = request.headers.get("x-request-key") ?? basicPassword(request);
     const key = presented === undefined ? undefined : access.keys.find(presented);
     // A stored key was made by the operator; those of the config count only while keys are in use.
     if (key !== undefined && (key.origin === "stored" || access.security.key.enable))
-      return withKey(request, "", caller, { ...place, guard: "file" }, key, headers);
+      return withKey(request, target, caller, { ...place, guard: "file" }, key, headers);
     const no = (): AccessDecision => ({
-      ...refused(caller, "unauthorized", "请先登录"),
+      ...refused("unauthorized", "请先登录"),
       headers: { "www-authenticate": 'Basic realm="lx-music-api-server", charset="UTF-8"' },
     });
     return hasSignIn(request) ? withSignIn(request, caller, headers, no, true) : no();
@@ -197,20 +216,21 @@ export function createAccessGate({ access, openSegments = [], gcspPath }: Access
     basic = false,
   ): Promise<AccessDecision> {
     return access.admin.identify(request, caller.peer.address, basic).then(
-      (identity) => (identity === undefined ? no() : signedIn(caller, identity, headers)),
+      (identity) => (identity === undefined ? no() : signedIn(identity, headers)),
       (error) => {
-        if (error instanceof AppError) return { ...admitted(caller, headers), authorised: false, error };
+        if (error instanceof AppError) return { ...admitted(headers), authorised: false, error };
         throw error;
       },
     );
   }
 
-  function isGcsp(request: Request, path: string): boolean {
-    return request.method === "POST" && path === gcspPath?.();
+  function isGcsp(request: Request, target: Target): boolean {
+    return request.method === "POST" && target.path === gcspPath?.();
   }
 
   return {
     check,
+    peerOf: (headers, remote) => access.peers.read(headers, remote.address).peer,
     mayAsk(context, source, quality) {
       if (context.keyName === undefined) return;
       const key = access.keys.byName(context.keyName);
@@ -233,22 +253,25 @@ export function createAccessGate({ access, openSegments = [], gcspPath }: Access
   };
 }
 
-function admitted(caller: Caller, headers: Record<string, string> | undefined): AccessDecision {
-  return { peer: caller.peer, role: "none", authorised: true, headers };
+/** The same object for most: nothing is made for a request that no rule concerns. */
+const ADMISSION: AccessDecision = Object.freeze({ role: "none", authorised: true });
+
+function admitted(headers: Record<string, string> | undefined): AccessDecision {
+  return headers === undefined ? ADMISSION : { role: "none", authorised: true, headers };
 }
 
-function refused(caller: Caller, kind: AppError["kind"], message: string): AccessDecision {
-  return { peer: caller.peer, role: "none", authorised: false, error: new AppError(kind, message) };
+function refused(kind: AppError["kind"], message: string): AccessDecision {
+  return { role: "none", authorised: false, error: new AppError(kind, message) };
 }
 
-function limited(caller: Caller, verdict: Verdict): AccessDecision {
+function limited(verdict: Verdict): AccessDecision {
   const { message = "请求过于频繁", retryAfterSeconds, headers } = verdict;
   const error = new AppError("rate_limited", message, { retryAfterSeconds });
-  return { peer: caller.peer, role: "none", authorised: false, error, headers };
+  return { role: "none", authorised: false, error, headers };
 }
 
-function signedIn(caller: Caller, identity: Identity, headers: Record<string, string> | undefined): AccessDecision {
-  return { peer: caller.peer, role: identity.role, user: identity.name, authorised: true, headers };
+function signedIn(identity: Identity, headers: Record<string, string> | undefined): AccessDecision {
+  return { role: identity.role, user: identity.name, authorised: true, headers };
 }
 
 function hasSignIn(request: Request): boolean {
@@ -261,8 +284,8 @@ function isPreflight(request: Request): boolean {
 }
 
 /** Without an address there is nothing to open; the route says what is missing, as the original does. */
-function isEmptyProxyCall(request: Request, path: string): boolean {
-  return path === "/webdav-proxy" && !new URLSearchParams(queryOf(request.url)).has("url");
+function isEmptyProxyCall(target: Target): boolean {
+  return target.path === "/webdav-proxy" && !new URLSearchParams(target.query).has("url");
 }
 
 function basicPassword(request: Request): string | undefined {
@@ -271,12 +294,4 @@ function basicPassword(request: Request): string | undefined {
   const text = Buffer.from(header.slice(6).slice(0, 1024), "base64").toString("utf8");
   const colon = text.indexOf(":");
   return colon === -1 ? undefined : text.slice(colon + 1);
-}
-
-/** With its `?`; empty without a query. */
-function queryOf(url: string): string {
-  const mark = url.indexOf("?");
-  if (mark === -1) return "";
-  const hash = url.indexOf("#", mark);
-  return hash === -1 ? url.slice(mark) : url.slice(mark, hash);
 }

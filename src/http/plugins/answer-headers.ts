@@ -1,8 +1,12 @@
+import type { Target } from "../target.ts";
 import { type CorsSettings, createCors } from "./cors.ts";
 import { createSecurityHeaders, type SecurityHeaderSettings } from "./security-headers.ts";
 
+type HeaderRecord = Readonly<Record<string, string>>;
+
 export interface AnswerHeaders {
-  forAnswer(request: Request, path: string): Record<string, string>;
+  /** The same object for the same target, unless the origin matters. */
+  forAnswer(request: Request, target: Target): HeaderRecord;
   preflight(request: Request): Response | undefined;
 }
 
@@ -11,18 +15,32 @@ export function createAnswerHeaders(cors: CorsSettings, security: SecurityHeader
   const crossOrigin = createCors(cors);
   const secure = createSecurityHeaders(security);
   const listed = cors.enable && !cors.origins.includes("*");
-  const merged = new Map<Readonly<Record<string, string>>, Record<string, string>>();
+  /** There are as many as kinds of answer. */
+  const merged = new Map<HeaderRecord, HeaderRecord>();
+  const made = new WeakMap<Target, HeaderRecord>();
+
+  function forEveryone(target: Target): HeaderRecord {
+    const own = secure(target.path, target.secure);
+    let both = merged.get(own);
+    if (both === undefined) {
+      both = Object.freeze({ ...own, ...crossOrigin.headers(null) });
+      merged.set(own, both);
+    }
+    return both;
+  }
 
   return {
-    forAnswer(request, path) {
-      const own = secure(path, request.url.startsWith("https:"));
-      if (listed) return { ...own, ...crossOrigin.headers(request.headers.get("origin")) };
-      let both = merged.get(own);
-      if (both === undefined) {
-        both = { ...own, ...crossOrigin.headers(null) };
-        merged.set(own, both);
+    forAnswer(request, target) {
+      if (listed) {
+        const own = secure(target.path, target.secure);
+        return { ...own, ...crossOrigin.headers(request.headers.get("origin")) };
       }
-      return both;
+      let headers = made.get(target);
+      if (headers === undefined) {
+        headers = forEveryone(target);
+        made.set(target, headers);
+      }
+      return headers;
     },
     preflight(request) {
       const headers = crossOrigin.preflight(request);

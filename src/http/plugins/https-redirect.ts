@@ -1,3 +1,4 @@
+import type { Remote } from "../../access/peer.ts";
 import { createRequestIds } from "./request-id.ts";
 
 /** HTTPS as it can be reached now. */
@@ -16,7 +17,7 @@ export interface RedirectDeps {
   /** `common.ssl_info.is_https`: a proxy in front speaks https, so that plain requests here are not plain outside. */
   behindHttps: () => boolean;
   /** Scheme and host as a trusted proxy tells them; empty for everyone else. */
-  externalOrigin: (headers: Headers, peerAddress: string) => { protocol?: "http" | "https"; host?: string };
+  externalOrigin: (headers: Headers, remote: string) => { protocol?: "http" | "https"; host?: string };
 }
 
 /** What must work without HTTPS: proofs for a certificate, probes, and fetching the CA that HTTPS is trusted by. */
@@ -31,18 +32,17 @@ const REMEMBERED_SECONDS = 86_400;
  *
  * @returns undefined when the request is to be answered here
  */
-export function createHttpsRedirect(
-  deps: RedirectDeps,
-): (request: Request, peerAddress: string) => Response | undefined {
+export function createHttpsRedirect(deps: RedirectDeps): (request: Request, remote: Remote) => Response | undefined {
   const requestId = createRequestIds();
-  return (request, peerAddress) => {
+  return (request, remote) => {
     const target = deps.target();
     if (target === undefined || deps.behindHttps() || request.url.startsWith("https:")) return undefined;
     const { pathname, search } = new URL(request.url);
     if (PLAIN.has(pathname) || pathname.startsWith(CHALLENGES)) return undefined;
-    const external = deps.externalOrigin(request.headers, peerAddress);
+    const external = deps.externalOrigin(request.headers, remote.address);
     // A proxy on this machine that says nothing of the scheme knows best what it does.
-    if (external.protocol === "https" || (peerAddress === "unix" && external.protocol === undefined)) return undefined;
+    if (external.protocol === "https" || (remote.address === "unix" && external.protocol === undefined))
+      return undefined;
     const origin = originOf(target, deps.publicUrl(), external.host, request.headers.get("host"));
     if (origin === undefined) return undefined;
     const permanent = request.method === "GET" || request.method === "HEAD" ? 301 : 308;

@@ -42,10 +42,7 @@ export function createSecurityHeaders(
   const pages = new Set(settings.pages);
   const hsts = settings.hsts > 0 ? { "strict-transport-security": `max-age=${settings.hsts}` } : {};
   const secure = new Map([DATA, FILE, PAGE].map((record) => [record, Object.freeze({ ...record, ...hsts })]));
-  const dataSecure = secure.get(DATA) ?? DATA;
   return (path, https) => {
-    // Nine of ten requests, without making a string of the segment.
-    if (path.startsWith("/url/")) return https && settings.hsts > 0 ? dataSecure : DATA;
     const end = path.indexOf("/", 1);
     const segment = end === -1 ? path.slice(1) : path.slice(1, end);
     const record = pages.has(segment) ? PAGE : FILES.has(segment) ? FILE : DATA;

@@ -3,7 +3,8 @@ import { AppError, isAppError } from "../../core/errors.ts";
 import type { Logger } from "../../ops/log.ts";
 import { contextOf } from "../context.ts";
 import { type FieldError, FieldsError } from "../errors.ts";
-import { errorResponse, pathOf } from "../server.ts";
+import { errorResponse } from "../server.ts";
+import { pathOf } from "../target.ts";
 
 const MAX_FIELDS = 20;
 

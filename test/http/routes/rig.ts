@@ -16,14 +16,14 @@ export function serve(groups: unknown[], context: Partial<RequestContext> = {}, 
   const { role = "none", authorised = true, keyName, peer = PEER } = context;
   const handle = createHandler({
     routes: composeRoutes(groups, silentLogger),
-    access: { check: () => ({ peer, role, authorised, keyName }) },
+    access: { check: () => ({ role, authorised, keyName }), peerOf: () => peer },
     headers: createAnswerHeaders({ enable: true, origins: ["*"], max_age: 60 }, { hsts: 0, pages: [""] }),
     log: silentLogger,
     debug: () => false,
     ...more,
   });
   return async (target: string, init?: RequestInit) =>
-    handle(new Request(`http://localhost${target}`, init), "1.2.3.4");
+    handle(new Request(`http://localhost${target}`, init), { address: "1.2.3.4" });
 }
 
 /** A bare route group with a context, for routes that need nothing of the pipeline. */

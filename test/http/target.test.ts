@@ -1,0 +1,40 @@
+import { expect, test } from "bun:test";
+import fc from "fast-check";
+import { createTargets, targetOf } from "../../src/http/target.ts";
+
+test.each([
+  ["http://h/a/b?c=/d", "/a/b", "?c=/d", false],
+  ["http://localhost:1/", "/", "", false],
+  ["http://localhost", "/", "", false],
+  ["https://h/?", "/", "?", true],
+  ["http://h/%2F%00", "/%2F%00", "", false],
+  ["https://h/a?b=1#c?d", "/a", "?b=1", true],
+])("%s", (url, path, query, secure) => {
+  expect(targetOf(url)).toEqual({ path, query, secure });
+});
+
+test("the same URL gives the same object, another one never does", () => {
+  const targets = createTargets();
+  const text = fc.stringMatching(/^[a-z0-9/?=&%]{0,300}$/);
+  fc.assert(
+    fc.property(text, text, (a, b) => {
+      const [one, other] = [`http://h/${a}`, `http://h/${b}`];
+      expect(targets(one)).toEqual(targetOf(one));
+      if (one.length <= 256) expect(targets(one)).toBe(targets(one));
+      if (one !== other) expect(targets(one)).not.toBe(targets(other));
+    }),
+  );
+});
+
+test("a URL in use is not forgotten in a flood of others, and the flood takes no room", () => {
+  const targets = createTargets();
+  const hot = targets("http://h/hot");
+  Bun.gc(true);
+  const before = process.memoryUsage().heapUsed;
+  for (let index = 0; index < 200_000; index++) {
+    targets(`http://h/url/kg/${index}/128k?${"x".repeat(index % 400)}`);
+    if (index % 1000 === 0) expect(targets("http://h/hot")).toBe(hot);
+  }
+  Bun.gc(true);
+  expect(process.memoryUsage().heapUsed - before).toBeLessThan(8 << 20);
+});
