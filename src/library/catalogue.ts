@@ -137,7 +137,8 @@ export function createCatalogue(db: Database, now: () => number = Date.now): Cat
   );
   const removeBad = db.query<null, [string, string]>("DELETE FROM library_bad WHERE root = ? AND path = ?");
   const pathsOf = db.query<{ id: number; path: string }, [string, number, number]>(
-    "SELECT id, path FROM library_tracks WHERE root = ? AND id > ? ORDER BY id LIMIT ?",
+    // The plus keeps SQLite from the index of root and path, by which it would sort all rows for every slice.
+    "SELECT id, path FROM library_tracks WHERE +root = ? AND id > ? ORDER BY id LIMIT ?",
   );
   const badPathsOf = db.query<{ path: string }, [string]>("SELECT path FROM library_bad WHERE root = ?");
   const transact = db.transaction((work: () => void) => work());

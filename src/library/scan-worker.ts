@@ -1,5 +1,6 @@
 /// <reference lib="webworker" />
 import { Database } from "bun:sqlite";
+import { setPriority } from "node:os";
 import { join } from "node:path";
 import { readTrack } from "./read.ts";
 import type { FromWorker, ReadOrder, ScanOrder, ToWorker } from "./scan-protocol.ts";
@@ -10,11 +11,14 @@ import { codeOf, walk } from "./walk.ts";
 
 const PARALLEL = 8;
 /** Files told at once: what the main thread stores of one message must not hold requests up. */
-const PART = 8;
+const PART = 4;
 const FILE_DEADLINE_MS = 15_000;
 
 /** Files read between two write-backs of the log: SQLite does it by itself at about twice as many. */
 const CHECKPOINT_FILES = 256;
+
+/** As a command that is started with `nice`. */
+const NICENESS = 10;
 
 declare const self: Worker;
 
@@ -32,7 +36,21 @@ function post(message: FromWorker): void {
   self.postMessage(message);
 }
 
+/**
+ * Where requests and a scan want the same core, requests go first. Only on Linux is this the priority of the thread
+ * alone; elsewhere it would be that of the whole server.
+ */
+function giveWay(): void {
+  if (process.platform !== "linux") return;
+  try {
+    setPriority(NICENESS);
+  } catch {
+    // Some containers forbid it.
+  }
+}
+
 async function scan(order: ScanOrder): Promise<void> {
+  giveWay();
   const database = order.database === "" ? undefined : new Database(order.database, { readwrite: true, create: false });
   try {
     await offerAll(order, database);

@@ -1,10 +1,16 @@
 /**
  * Speed of the library: `bun test/bench/library.bench.ts [FILES]` (default 10,000).
- * Prints one JSON object: first scan and rescan, latency of matches meanwhile, time to load the index, memory.
+ * Prints one JSON object: first scan and rescan, latency of matches meanwhile, time to load the index; then the same
+ * with the built executable, asked over HTTP, and its memory. Needs `make build`.
  */
+import { readFileSync } from "node:fs";
+import { mkdir, rename } from "node:fs/promises";
 import { join } from "node:path";
+import { startServer } from "../e2e/server.ts";
 import { crowdSong, writeCrowd } from "../library/crowd.ts";
 import { openLibrary, temporaryFolder } from "../library/shelf.ts";
+import { songByKey } from "../platforms/catalog.ts";
+import { startAllPlatforms } from "../platforms/index.ts";
 
 const count = Number(process.argv[2] ?? 10_000);
 await using folder = await temporaryFolder("lx-bench-");
@@ -16,14 +22,14 @@ function percentile(values: number[], part: number): number {
 }
 
 /** Asks for a song every millisecond while `work` runs; the wait for the turn counts. */
-async function underLoad(ask: () => void, work: () => Promise<unknown>) {
+async function underLoad(ask: () => unknown, work: () => Promise<unknown>) {
   const delays: number[] = [];
   let running = true;
   const asking = (async () => {
     while (running) {
       const due = performance.now() + 1;
       await Bun.sleep(1);
-      ask();
+      await ask();
       delays.push(Math.max(0, performance.now() - due));
     }
   })();
@@ -58,5 +64,32 @@ const report: Record<string, unknown> = { files: count };
   await using _again = await openLibrary(folder.path);
   report["loadMilliseconds"] = Math.round(performance.now() - started);
 }
-report["rssMegabytes"] = Math.round(process.memoryUsage.rss() / 1e6);
+
+/** The first scan of the server at its start, and one more after a restart; `/url` is asked for all the while. */
+async function overHttp() {
+  const emulator = startAllPlatforms();
+  const dataDir = join(folder.path, "served");
+  await mkdir(dataDir);
+  await rename(join(folder.path, "audio"), join(dataDir, "audio"));
+  const rounds: unknown[] = [];
+  const options = { dataDir, config: { common: { upstream_gateway: emulator.origin } } };
+  for (const round of ["first", "rescan"]) {
+    const server = await startServer(options);
+    const song = `/url/kg/${songByKey("plain").ids.kg.hash}/128k`;
+    await (await server.get(song)).text();
+    let most = 0;
+    const scanned = async () => {
+      while (!server.output().includes("library scanned")) {
+        most = Math.max(most, Number(/VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${server.pid}/status`, "utf8"))?.[1]));
+        await Bun.sleep(20);
+      }
+    };
+    const under = await underLoad(async () => (await server.get(song)).text(), scanned);
+    rounds.push({ round, url: under, mostRssMebibytes: Math.round(most / 1024) });
+    await server.stop();
+  }
+  await emulator.stop();
+  return rounds;
+}
+report["overHttp"] = await overHttp();
 console.log(JSON.stringify(report, undefined, 2));
