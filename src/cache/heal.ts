@@ -71,8 +71,15 @@ function createAsks() {
         asks.second = second;
         asks.seen = 0;
       }
-      if (asks.seen >= ASKS_PER_SECOND) return undefined;
       asks.seen += 1;
+      if (asks.seen > ASKS_PER_SECOND) {
+        // Whoever asks again in the next second may have asked in between: what is known of them says nothing.
+        if (asks.seen === ASKS_PER_SECOND + 1) {
+          asks.clients.clear();
+          older.delete(key);
+        }
+        return undefined;
+      }
       const who = asker.peer.address;
       const known = asks.clients.get(who);
       asks.clients.set(who, time);

@@ -123,8 +123,19 @@ describe("self-healing addresses", () => {
     };
     for (let turn = 0; turn < 1000; turn++) expect(healer.suspects(asker, "key")).toBe(false);
     expect(looks).toBe(32);
+  });
+
+  test("who asks without a pause is not taken for a player that comes back", () => {
+    const clock = manualClock(60_000);
+    const healer = createHealer(() => cacheSettings().heal, clock.now);
+    for (let turn = 0; turn < 5000; turn++) {
+      expect(healer.suspects(by("a"), "key")).toBe(false);
+      clock.advance(2);
+    }
     clock.advance(3000);
-    expect(healer.suspects(asker, "key")).toBe(true);
+    expect(healer.suspects(by("a"), "key")).toBe(false);
+    clock.advance(3000);
+    expect(healer.suspects(by("a"), "key")).toBe(true);
   });
 
   test("what it remembers is bounded", () => {
