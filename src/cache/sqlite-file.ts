@@ -28,7 +28,7 @@ export interface SqliteFile {
 const BUSY_MS = 5;
 const PAGE_BYTES = 4096;
 /** SQLite's own page cache (KiB): the inner pages of a large table and the rows in use. */
-const PAGES_KIB = 8000;
+const PAGES_KIB = 16_000;
 
 export function createSqliteFile({ path, maxFileBytes, now, log }: SqliteFileOptions): SqliteFile {
   let open: { db: Database; table: CacheTable; number: number | undefined } | undefined;
