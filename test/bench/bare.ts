@@ -1,4 +1,6 @@
-// A bare `Bun.serve` with the answer of a cached /url: the ceiling that the server is compared with.
+// A bare `Bun.serve` with the body of a cached /url: the ceiling that the server is compared with. With `same` the
+// answer also has the headers that ours has, so that the same bytes go over the wire.
+const same = process.argv[2] === "same";
 const body = JSON.stringify({
   code: 0,
   msg: "success",
@@ -10,10 +12,21 @@ const body = JSON.stringify({
     localfile: false,
   },
 });
+const headers: Record<string, string> = { "content-type": "application/json; charset=utf-8" };
+if (same) {
+  Object.assign(headers, {
+    "x-request-id": "0123456789ab-0zz",
+    "cache-status": "lx; hit; detail=memory",
+    "x-content-type-options": "nosniff",
+    "access-control-allow-origin": "*",
+    "access-control-expose-headers":
+      "Accept-Ranges, Cache-Status, Content-Length, Content-Range, ETag, RateLimit-Limit, RateLimit-Policy, RateLimit-Remaining, RateLimit-Reset, Retry-After, X-Request-ID",
+  });
+}
 const server = Bun.serve({
   port: 0,
   hostname: "127.0.0.1",
-  fetch: () => new Response(body, { headers: { "content-type": "application/json; charset=utf-8" } }),
+  fetch: () => new Response(body, { headers }),
 });
 console.log(`bare ${server.port}`);
 
