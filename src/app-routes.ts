@@ -121,8 +121,8 @@ export function composeHttp(features: RouteFeatures) {
     render: remembered((url, key) => renderScript({ ...download(), url, key }), download),
   };
 
-  const groups = [
-    openApi(features.version),
+  const groups: unknown[] = [
+    openApi(features.version, () => groups),
     docsRoutes(),
     rootRoutes({ landing: (request) => landing(features, base(request, contextOf(request).peer.viaProxy === true)) }),
     opsRoutes(features),

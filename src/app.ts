@@ -1,7 +1,7 @@
 import type { Database } from "bun:sqlite";
 import { mkdir } from "node:fs/promises";
 import { join, resolve } from "node:path";
-import { Redis } from "ioredis";
+import type { Redis } from "ioredis";
 import { type Access, createAccess } from "./access/access.ts";
 import { listenBehindProxy } from "./app-listen.ts";
 import { exportMetrics } from "./app-metrics.ts";
@@ -11,7 +11,7 @@ import { workerWork } from "./audio/work.ts";
 import { addressKey, createAddressStore } from "./cache/adapters.ts";
 import { type Cache, createCache } from "./cache/index.ts";
 import { type CacheOperator, createOperator } from "./cache/operate.ts";
-import { createRedisClient } from "./cache/redis-client.ts";
+import { createRedisClient, isCluster } from "./cache/redis-client.ts";
 import { createWarmer } from "./cache/warm.ts";
 import { changedKeys } from "./config/render.ts";
 import type { Config } from "./config/schema.ts";
@@ -438,7 +438,7 @@ function platformClient({ common }: Config): HttpClient {
 /** The scripts of the access rules work on one server's keys; a cluster would spread them. */
 function redisForAccess(config: Config, log: Logger): Redis | undefined {
   const client = createRedisClient(config.common.cache.redis, log);
-  if (client instanceof Redis) return client;
+  if (!isCluster(client)) return client;
   client.disconnect();
   log.warn("rate_limit.shared does not work with a Redis cluster, counting alone");
   return undefined;

@@ -1,5 +1,5 @@
 import { readFileSync } from "node:fs";
-import { Cluster, type ClusterOptions, Redis, type RedisOptions } from "ioredis";
+import type { Cluster, ClusterOptions, Redis, RedisOptions } from "ioredis";
 import type { Logger } from "../ops/log.ts";
 import type { CacheConfig } from "./kinds.ts";
 
@@ -11,12 +11,15 @@ const CONNECT_MS = 2_000;
 const SILENCE_MS = 4_000;
 const RETRY_MS = 15;
 
+/** Loaded by those who have a Redis: the library takes longer to start than all of the server without it. */
+const library = () => require("ioredis") as typeof import("ioredis");
+
 /**
  * A client for one server, for the master that sentinels name, or for a cluster. It connects by itself, again and
  * again; meanwhile every command fails at once, so that no request waits for a connection.
  */
 export function createRedisClient(settings: RedisSettings, log: Logger): RedisClient {
-  const client = settings.mode === "cluster" ? clusterOf(settings) : new Redis(singleOf(settings));
+  const client = settings.mode === "cluster" ? clusterOf(settings) : new (library().Redis)(singleOf(settings));
   // Without a listener Node ends the process. What fails is told by the commands; the chain notes it once.
   client.on("error", (error) => log.debug("redis connection", { error }));
   return client;
@@ -24,7 +27,11 @@ export function createRedisClient(settings: RedisSettings, log: Logger): RedisCl
 
 /** The masters of a cluster, or the one server: what has to be walked to see every key. */
 export function mastersOf(client: RedisClient): Redis[] {
-  return client instanceof Cluster ? client.nodes("master") : [client];
+  return isCluster(client) ? client.nodes("master") : [client];
+}
+
+export function isCluster(client: RedisClient): client is Cluster {
+  return client.isCluster;
 }
 
 function sharedOptions(settings: RedisSettings) {
@@ -75,7 +82,7 @@ function clusterOf(settings: RedisSettings): Cluster {
     // Certificates name hosts, so addresses that the cluster tells must not be looked up first.
     ...(settings.tls ? { dnsLookup: asItIs } : {}),
   } satisfies ClusterOptions;
-  return new Cluster(nodesOf(settings), options);
+  return new (library().Cluster)(nodesOf(settings), options);
 }
 
 const asItIs: NonNullable<ClusterOptions["dnsLookup"]> = (address, callback) => callback(null, address);

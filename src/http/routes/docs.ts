@@ -1,4 +1,3 @@
-import { swagger } from "@elysiajs/swagger";
 import { Elysia } from "elysia";
 import styleFile from "swagger-ui-dist/swagger-ui.css" with { type: "file" };
 import bundleFile from "swagger-ui-dist/swagger-ui-bundle.js" with { type: "file" };
@@ -13,27 +12,42 @@ import copyText from "../pages/landing-copy.lx.js" with { type: "text" };
 import pageStyle from "../pages/page.css" with { type: "text" };
 import { openApiSchemas } from "../schema.ts";
 
-/** The plugin's own page loads from a CDN; ours is embedded, so the plugin's is hidden behind this path and refused. */
-const PLUGIN_PAGE = "/docs/plugin";
+/** Paths of an application of its own, that nobody reaches: the plugin's page loads from a CDN, and ours is embedded. */
+const PLUGIN_PAGE = "/plugin";
+const PLUGIN_DOCUMENT = "/plugin/openapi.json";
 const DOCUMENT = "/docs/openapi.json";
 
-/** The OpenAPI document, generated from the routes' schemas. Goes in before the routes that it documents. */
-export function openApi(version: string) {
-  let text: string | undefined;
-  return new Elysia({ name: "openapi" })
-    .onAfterHandle(({ response, path }) => {
-      if (path !== DOCUMENT || typeof response !== "object" || response === null) return;
-      // The routes are all there before the first request, and stay as they are.
-      text ??= JSON.stringify(refineOpenApi({ ...response }));
-      return new Response(text, { headers: { "content-type": "application/json; charset=utf-8" } });
-    })
-    .use(generator(version));
+/**
+ * The OpenAPI document, generated from the schemas of these route groups for the first who reads it: the generator
+ * takes longer to load than all of the routes.
+ */
+export function openApi(version: string, groups: () => readonly unknown[]) {
+  let document: Promise<string> | undefined;
+  return new Elysia({ name: "openapi" }).get(
+    DOCUMENT,
+    async () => {
+      document ??= generate(version, groups());
+      return new Response(await document, { headers: { "content-type": "application/json; charset=utf-8" } });
+    },
+    { detail: { hide: true } },
+  );
 }
 
-function generator(version: string) {
+async function generate(version: string, groups: readonly unknown[]): Promise<string> {
+  const app = new Elysia().use(await generator(version));
+  for (const group of groups) app.use(group as Elysia);
+  const answer = await app.handle(new Request(`http://localhost${PLUGIN_DOCUMENT}`));
+  const generated: unknown = await answer.json();
+  if (typeof generated !== "object" || generated === null || !("paths" in generated))
+    throw new AppError("internal", "内部服务器错误", { detail: "the OpenAPI generator gave no document" });
+  return JSON.stringify(refineOpenApi({ ...generated }));
+}
+
+async function generator(version: string) {
+  const { swagger } = await import("@elysiajs/swagger");
   return swagger({
     path: PLUGIN_PAGE,
-    specPath: DOCUMENT,
+    specPath: PLUGIN_DOCUMENT,
     excludeStaticFile: false,
     documentation: {
       info: {
@@ -64,9 +78,6 @@ function generator(version: string) {
 /** `/docs`: the API described, with no internet needed; also what the landing page is made of. */
 export function docsRoutes() {
   return new Elysia({ name: "routes/docs", detail: { hide: true } })
-    .get(PLUGIN_PAGE, () => {
-      throw new AppError("not_found", "未找到您所请求的资源");
-    })
     .get("/docs", embeddedFile(String(pageText), "text/html"))
     .get("/docs/page.css", embeddedFile(String(pageStyle), "text/css"))
     .get("/docs/docs.css", embeddedFile(String(docsStyle), "text/css"))

@@ -1,5 +1,6 @@
 import { createCipheriv, createDecipheriv, createHash } from "node:crypto";
 import { AppError } from "../../core/errors.ts";
+import { once } from "../../core/once.ts";
 import { createDes, PC1, PC2, SHIFTS, type Subkeys, sixes, standardBoxes } from "../des.ts";
 
 /**
@@ -16,12 +17,6 @@ const reverseBits = (value: number, width: number) => {
   for (let bit = 0; bit < width; bit++) reversed |= ((value >> bit) & 1) << (width - 1 - bit);
   return reversed;
 };
-const REVERSED_BYTES = Uint8Array.from({ length: 256 }, (_, byte) => reverseBits(byte, 8));
-
-const des = createDes({
-  boxes: standardBoxes().map((box) => box.map((value) => reverseBits(value, 4))),
-  lastExpansion: 31,
-});
 
 function subkeys(key: string): Subkeys {
   const bytes = Buffer.from(key, "latin1");
@@ -34,17 +29,27 @@ function subkeys(key: string): Subkeys {
   });
 }
 
-const KEYS = subkeys(DES_KEY);
-const KEYS_BACKWARDS = [...KEYS].reverse();
+/** Tables, made by the first who needs them. */
+const tables = once(() => {
+  const boxes = standardBoxes().map((box) => box.map((value) => reverseBits(value, 4)));
+  const keys = subkeys(DES_KEY);
+  return {
+    reversed: Uint8Array.from({ length: 256 }, (_, byte) => reverseBits(byte, 8)),
+    des: createDes({ boxes, lastExpansion: 31 }),
+    keys,
+    keysBackwards: [...keys].reverse(),
+  };
+});
 
-function crypt(bytes: Uint8Array, keys: Subkeys): Buffer {
-  const block = Buffer.from(bytes.map((byte) => REVERSED_BYTES[byte] ?? 0));
+function crypt(bytes: Uint8Array, direction: "keys" | "keysBackwards"): Buffer {
+  const { des, reversed, [direction]: keys } = tables();
+  const block = Buffer.from(bytes.map((byte) => reversed[byte] ?? 0));
   for (let at = 0; at + 8 <= block.length; at += 8) {
     const [left, right] = des(block.readInt32BE(at), block.readInt32BE(at + 4), keys);
     block.writeInt32BE(left, at);
     block.writeInt32BE(right, at + 4);
   }
-  return Buffer.from(block.map((byte) => REVERSED_BYTES[byte] ?? 0));
+  return Buffer.from(block.map((byte) => reversed[byte] ?? 0));
 }
 
 /** The `q` of `mobi.s`: zero padding, always at least one byte; standard base64, not yet encoded for an address. */
@@ -52,7 +57,7 @@ export function encryptQuery(query: string): string {
   const text = Buffer.from(query, "utf8");
   const padded = Buffer.alloc((Math.floor(text.length / 8) + 1) * 8);
   text.copy(padded);
-  return crypt(padded, KEYS).toString("base64");
+  return crypt(padded, "keys").toString("base64");
 }
 
 /**
@@ -64,7 +69,7 @@ export function decryptQuery(q: string): string {
   if (bytes.length === 0 || bytes.length % 8 !== 0) {
     throw new AppError("upstream_changed", "酷我: 数据无法解密", { detail: "not whole blocks" });
   }
-  return crypt(bytes, KEYS_BACKWARDS).toString("utf8").replace(/\0+$/, "");
+  return crypt(bytes, "keysBackwards").toString("utf8").replace(/\0+$/, "");
 }
 
 export const BOARD_APP_ID = "y67sprxhhpws";

@@ -1,3 +1,4 @@
+import { once } from "../../core/once.ts";
 import { createDes, PC1, PC2, SHIFTS, type Subkeys, sixes, standardBoxes } from "../des.ts";
 
 /**
@@ -31,24 +32,30 @@ function subkeys(key: string): Subkeys {
   });
 }
 
-const des = createDes({ boxes: boxes(), lastExpansion: 1 });
-const [first, second, third] = KEYS.map(subkeys) as [Subkeys, Subkeys, Subkeys];
-const backwards = (keys: Subkeys) => [...keys].reverse();
-/** Decrypt, encrypt, decrypt. */
-const READ: Subkeys[] = [backwards(first), second, backwards(third)];
-/** The inverse. */
-const WRITE: Subkeys[] = [third, backwards(second), first];
+/** Tables, made by the first who needs them. */
+const tables = once(() => {
+  const [first, second, third] = KEYS.map(subkeys) as [Subkeys, Subkeys, Subkeys];
+  const backwards = (keys: Subkeys) => [...keys].reverse();
+  return {
+    des: createDes({ boxes: boxes(), lastExpansion: 1 }),
+    /** Decrypt, encrypt, decrypt. */
+    read: [backwards(first), second, backwards(third)],
+    /** The inverse. */
+    write: [third, backwards(second), first],
+  };
+});
 
 /** ECB over whole blocks of 8 bytes; a rest shorter than a block is dropped. */
 export function decryptBlocks(bytes: Uint8Array): Uint8Array {
-  return crypt(bytes, READ);
+  return crypt(bytes, "read");
 }
 
 export function encryptBlocks(bytes: Uint8Array): Uint8Array {
-  return crypt(bytes, WRITE);
+  return crypt(bytes, "write");
 }
 
-function crypt(bytes: Uint8Array, steps: readonly Subkeys[]): Uint8Array {
+function crypt(bytes: Uint8Array, direction: "read" | "write"): Uint8Array {
+  const { des, [direction]: steps } = tables();
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   const length = bytes.byteLength - (bytes.byteLength % 8);
   const out = new DataView(new ArrayBuffer(length));
