@@ -215,10 +215,10 @@ export async function openApp(place: AppPlace): Promise<App> {
     run,
     cache: createAddressStore(cache),
     nearby: [
-      libraryFinder(library, () => ({
-        prefer: config.common.local_music.prefer,
-        allowDowngrade: config.common.allow_downgrade,
-      })),
+      libraryFinder(library, {
+        prefer: () => config.common.local_music.prefer,
+        allowDowngrade: () => config.common.allow_downgrade,
+      }),
       (request) => (config.common.remote_cache.enable ? keeping.finder(request) : undefined),
       webdavFinder(webdav),
     ],

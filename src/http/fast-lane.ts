@@ -27,7 +27,7 @@ export function createFastLane(deps: Pick<MusicDeps, "track" | "normalizeId" | "
     if (/[%+]/.test(text)) return null;
     const [source, songId, quality] = read(text) ?? ["", "", ""];
     if (songId === "" || !isSourceId(source) || !isQuality(quality)) return null;
-    return { place: deps.track.placeOf(source, deps.normalizeId(source, songId), quality), answer };
+    return { place: deps.track.placeOf(source, deps.normalizeId(source, songId), quality), answer, last: undefined };
   }
 
   return (request, target, context) => {
@@ -39,15 +39,17 @@ export function createFastLane(deps: Pick<MusicDeps, "track" | "normalizeId" | "
     if (question === null || request.method !== "GET" || request.headers.get("cache-control") !== null) {
       return undefined;
     }
-    return question.answer(question.place, context);
+    return question.answer(question, context);
   };
 }
 
-type Answerer = (place: TrackPlace, context: RequestContext) => HotAnswer | undefined;
+type Answerer = (question: Question, context: RequestContext) => HotAnswer | undefined;
 
 interface Question {
-  place: TrackPlace;
-  answer: Answerer;
+  readonly place: TrackPlace;
+  readonly answer: Answerer;
+  /** The answer that was given to it before, as it goes out. */
+  last: { answer: TrackAnswer; hot: HotAnswer } | undefined;
 }
 
 type Words = [source: string, songId: string, quality: string];
@@ -70,7 +72,6 @@ function createHotUrls(
   deps: Pick<MusicDeps, "track" | "mayAsk" | "ownLink">,
   bodyOf: (deps: Pick<MusicDeps, "ownLink">, answer: TrackAnswer, quality: string) => object,
 ): Answerer {
-  const made = new WeakMap<TrackAnswer, HotAnswer>();
   const headers = new Map<string, HotAnswer["headers"]>();
 
   /** There are as many statuses as tiers. */
@@ -88,17 +89,16 @@ function createHotUrls(
     headers: headersOf(answer.cacheStatus),
   });
 
-  return (place, context) => {
+  return (question, context) => {
+    const { place, last } = question;
     deps.mayAsk(context, place.source, place.quality);
     const answer = deps.track.peek(place, context);
     if (answer === undefined) return undefined;
     // An address of ours may need a signature of its own; the platforms' are the same for all.
     if (answer.nearby !== undefined) return make(answer, place.quality);
-    let hot = made.get(answer);
-    if (hot === undefined) {
-      hot = make(answer, place.quality);
-      made.set(answer, hot);
-    }
+    if (last?.answer === answer) return last.hot;
+    const hot = make(answer, place.quality);
+    question.last = { answer, hot };
     return hot;
   };
 }

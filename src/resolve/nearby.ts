@@ -8,11 +8,10 @@ export type NearbyFinder = (request: NearbyRequest) => NearbyHit | undefined;
 /** The library, when the operator prefers it: the file that was kept of this song, or one that the client's words fit. */
 export function libraryFinder(
   library: Library,
-  settings: () => { prefer: boolean; allowDowngrade: boolean },
+  settings: { prefer: () => boolean; allowDowngrade: () => boolean },
 ): NearbyFinder {
   return (request) => {
-    const { prefer, allowDowngrade } = settings();
-    const found = prefer ? findNearby(library, request, allowDowngrade) : undefined;
+    const found = settings.prefer() ? findNearby(library, request, settings.allowDowngrade()) : undefined;
     return found === undefined ? undefined : { address: found.address, quality: found.quality, kind: "library" };
   };
 }

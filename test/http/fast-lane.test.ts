@@ -3,7 +3,7 @@ import type { RequestContext } from "../../src/http/context.ts";
 import { createFastLane } from "../../src/http/fast-lane.ts";
 import { musicRoutes } from "../../src/http/routes/music.ts";
 import { queryRoutes } from "../../src/http/routes/query.ts";
-import { targetOf } from "../../src/http/target.ts";
+import { createTargets, targetOf } from "../../src/http/target.ts";
 import type { TrackAnswer } from "../../src/resolve/track.ts";
 import { FRESH, musicRig, PEER, serve } from "./routes/rig.ts";
 
@@ -20,12 +20,13 @@ function lane(answer: TrackAnswer | undefined = HIT, context: Partial<RequestCon
   });
   const fast = createFastLane(rig.deps);
   const full: RequestContext = { id: "test-id", peer: PEER, startedAt: 0, role: "none", authorised: true, ...context };
+  const targets = createTargets();
   return {
     peeked,
     routed: serve([queryRoutes(rig.deps), musicRoutes(rig.deps)]),
     ask: (target: string, init?: RequestInit) => {
       const request = new Request(`http://localhost${target}`, init);
-      return fast(request, targetOf(request.url), full);
+      return fast(request, targets(request.url), full);
     },
   };
 }
