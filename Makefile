@@ -37,8 +37,11 @@ release: install ## executables for every platform, with checksums
 	done
 	cd dist/release && sha256sum lx-music-api-server-* > SHA256SUMS
 
-bench: build ## speed against a bare Bun.serve on the same core
+bench: build ## speed: addresses and cache against a bare Bun.serve on the same core, Redis faults, a library of 50,000 files
 	bun test/bench/run.ts
+	bun test/bench/cache.bench.ts
+	bun test/bench/redis-faults.bench.ts
+	bun test/bench/library.bench.ts 50000
 
 demo: build ## emulated platforms and the server: plays songs with no internet (ARGS=--once: and ends)
 	bun test/demo.ts $(ARGS)
