@@ -52,9 +52,12 @@ test("any path and any query survive signing, also when a player writes them in 
 test("nothing else opens with it: every changed character is refused", () => {
   const { links } = linksRig();
   const [name, query] = parts(links.sign("/local/u?q=abc"));
+  const alphabet = [..."ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"];
   for (let i = 0; i < query.length; i++) {
-    const changed = query.slice(0, i) + (query[i] === "x" ? "y" : "x") + query.slice(i + 1);
-    expect(links.verify(name, changed)).toBe(false);
+    for (const letter of alphabet) {
+      const changed = query.slice(0, i) + letter + query.slice(i + 1);
+      if (changed !== query && links.verify(name, changed)) throw new Error(`${changed} opens like ${query}`);
+    }
   }
   fc.assert(
     fc.property(
