@@ -31,15 +31,14 @@ export function createFastLane(deps: Pick<MusicDeps, "track" | "normalizeId" | "
   }
 
   return (request, target, context) => {
+    // First of all: what is wrong with a song's id is nothing to a preflight.
+    if (request.method !== "GET" || request.headers.get("cache-control") !== null) return undefined;
     let question = questions.get(target);
     if (question === undefined) {
       question = read(target);
       questions.set(target, question);
     }
-    if (question === null || request.method !== "GET" || request.headers.get("cache-control") !== null) {
-      return undefined;
-    }
-    return question.answer(question, context);
+    return question === null ? undefined : question.answer(question, context);
   };
 }
 
@@ -65,7 +64,9 @@ function placeOfQuery(query: string): Words | undefined {
     .split("&")
     .map((pair) => pair.split("="));
   const value = (name: string) => pairs.find(([key]) => key === name)?.[1] ?? "";
-  return pairs.length === 3 ? [value("source"), value("songId"), value("quality")] : undefined;
+  return pairs.length === 3 && pairs.every(({ length }) => length === 2)
+    ? [value("source"), value("songId"), value("quality")]
+    : undefined;
 }
 
 function createHotUrls(

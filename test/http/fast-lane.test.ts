@@ -69,6 +69,10 @@ describe("everything unusual is the router's", () => {
     { name: "no query", target: "/url" },
     { name: "more in the query", target: "/url?source=kg&songId=a&quality=128k&x=1" },
     { name: "a name twice", target: "/url?source=kg&songId=a&songId=b&quality=128k" },
+    { name: "a value with =", target: "/url?source=kg&songId=a=b&quality=128k" },
+    { name: "a name without value", target: "/url?source=kg&songId&quality=128k" },
+    { name: "POST with an id that is none", target: `/url/kg/${"a".repeat(201)}/128k`, init: { method: "POST" } },
+    { name: "a preflight of such an id", target: `/url/kg/${"a".repeat(201)}/128k`, init: { method: "OPTIONS" } },
     { name: "an object's own words", target: "/url/constructor/a/128k" },
   ])("$name", ({ target, init }) => {
     const { ask, peeked } = lane();
