@@ -7,7 +7,7 @@ import { type Peer, type RequestContext, setContext } from "./context.ts";
 import { dialectOf, errorBody } from "./errors.ts";
 import { addCommon, createHotResponses, type HotAnswer } from "./hot-answer.ts";
 import { createRequestIds } from "./plugins/request-id.ts";
-import { createTargets, type Target } from "./target.ts";
+import { createTargets, routableUrl, type Target } from "./target.ts";
 
 /** What the access rules say about a request, before any route sees it. */
 export interface AccessDecision {
@@ -58,7 +58,6 @@ export interface HandlerDeps {
 const TIMED_EVERY = 64;
 /** Largest request target, as the original's server had it. */
 const MAX_TARGET = 8190;
-const ORIGIN_ROOM = 256;
 
 /** What is known of a request. Its peer is looked up when somebody wants to know it: that is a question to the kernel. */
 class Exchange implements RequestContext {
@@ -111,6 +110,14 @@ export function createHandler(deps: HandlerDeps): (request: Request, remote: Rem
 
   function proceed(request: Request, exchange: Exchange, decision: AccessDecision): Response | Promise<Response> {
     exchange.decided(decision);
+    try {
+      return answer(request, exchange, decision);
+    } catch (error) {
+      return fail(deps, request, exchange, error, decision.headers);
+    }
+  }
+
+  function answer(request: Request, exchange: Exchange, decision: AccessDecision): Response | Promise<Response> {
     const { target } = exchange;
     if (decision.error !== undefined) {
       exchange.begin();
@@ -118,7 +125,7 @@ export function createHandler(deps: HandlerDeps): (request: Request, remote: Rem
       const refusal = errorResponse(decision.error, target.path, exchange.peer.address);
       return finish(deps, request, exchange, refusal, decision.headers);
     }
-    const hot = deps.debug() ? undefined : deps.fastLane?.(request, target, exchange);
+    const hot = deps.debug() || isTooLong(target) ? undefined : deps.fastLane?.(request, target, exchange);
     if (hot !== undefined) {
       const response = hotResponse(hot, deps.headers.forAnswer(request, target), exchange.id, decision.headers);
       if (exchange.startedAt !== 0) hotMs = performance.now() - exchange.startedAt;
@@ -127,16 +134,18 @@ export function createHandler(deps: HandlerDeps): (request: Request, remote: Rem
     }
     exchange.begin();
     setContext(request, exchange);
-    return route(deps, request, target.path, exchange).then(
+    return route(deps, request, target, exchange).then(
       (response) => finish(deps, request, exchange, response, decision.headers),
       (error) => fail(deps, request, exchange, error, decision.headers),
     );
   }
 
   return function handle(request, remote) {
+    const known = targetOf(request.url);
+    const target = known.routable ? known : targetOf(withRoutableUrl(request).url);
     const { headers } = request;
     const id = requestId(headers.get("x-request-id"));
-    const exchange = new Exchange(id, targetOf(request.url), headers, remote, deps.access);
+    const exchange = new Exchange(id, target, headers, remote, deps.access);
     count++;
     if (count % TIMED_EVERY === 0) exchange.begin();
     try {
@@ -156,8 +165,9 @@ export function createHandler(deps: HandlerDeps): (request: Request, remote: Rem
   };
 }
 
-async function route(deps: HandlerDeps, given: Request, path: string, context: RequestContext): Promise<Response> {
-  if (given.url.length > MAX_TARGET + ORIGIN_ROOM) throw new AppError("invalid_request", "请求地址过长");
+async function route(deps: HandlerDeps, given: Request, target: Target, context: RequestContext): Promise<Response> {
+  const { path } = target;
+  if (isTooLong(target)) throw new AppError("invalid_request", "请求地址过长");
   if (!isWellEscaped(path)) throw new AppError("invalid_request", "请求参数有错");
   if (given.method === "OPTIONS") {
     const preflight = deps.headers.preflight(given);
@@ -170,6 +180,16 @@ async function route(deps: HandlerDeps, given: Request, path: string, context: R
   if (mount !== undefined) return mount.handle(request, context);
   if (request.method !== "HEAD" || servesFiles(path)) return deps.routes.handle(request);
   return withoutBody(await deps.routes.handle(asGet(request, context)));
+}
+
+/** The rules and the router must read the same path. A copy of the request would have to take its body along. */
+function withRoutableUrl(request: Request): Request {
+  // The parser takes out what points elsewhere ("/docs/../url"), as the server does where the host is a good one.
+  return Object.defineProperty(request, "url", { value: new URL(routableUrl(request.url)).href });
+}
+
+function isTooLong({ path, query }: Target): boolean {
+  return path.length + query.length > MAX_TARGET;
 }
 
 /** The router would take a broken escape as it stands, and an id would then mean something else to a platform. */

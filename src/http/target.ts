@@ -5,6 +5,8 @@ export interface Target {
   /** With its `?`; empty without a query. */
   readonly query: string;
   readonly secure: boolean;
+  /** The router finds the same path in this URL, and a copy of the request can have it. */
+  readonly routable: boolean;
 }
 
 /** URLs that are remembered, in each of two generations. */
@@ -13,9 +15,26 @@ const MAX_URLS = 2000;
 const MAX_LENGTH = 256;
 /** Shortest scheme and host: "http://h". */
 const SHORTEST_ORIGIN = 8;
+/** The router looks for the path from here on: after a shorter host it would take the path's second part for it. */
+const ROUTER_ORIGIN = 11;
 
 export function targetOf(url: string): Target {
-  return Object.freeze({ path: pathOf(url), query: queryOf(url), secure: url.startsWith("https:") });
+  return Object.freeze({
+    path: pathOf(url),
+    query: queryOf(url),
+    secure: url.startsWith("https:"),
+    routable: url.indexOf("/", SHORTEST_ORIGIN) >= ROUTER_ORIGIN && URL.canParse(url),
+  });
+}
+
+/**
+ * The URL under a host that the router and `URL` can read. Without a Host header, or with one that is none, the server
+ * gives the path alone, as it was sent, or a URL that is none. The Host header itself stays what it was.
+ */
+export function routableUrl(url: string): string {
+  const origin = url.startsWith("https:") ? "https://localhost" : "http://localhost";
+  const start = url.startsWith("/") ? 0 : url.indexOf("/", SHORTEST_ORIGIN);
+  return start === -1 ? `${origin}/` : `${origin}${url.slice(start)}`;
 }
 
 /** The same URL gives the same object, as long as it is remembered: others may keep in a WeakMap what they made of it. */

@@ -197,6 +197,49 @@ describe("keys", () => {
   });
 });
 
+describe("a Host header opens nothing and breaks nothing", () => {
+  const song = `url/kg/${hash}/128k`;
+  const hosts = [
+    "x",
+    "xx",
+    "nas",
+    "a.b",
+    "x:1",
+    "%2f",
+    "x,y",
+    "",
+    "x/docs",
+    "x?",
+    "x#/docs",
+    "a@b",
+    "x y",
+    "[::1",
+    "x:abc",
+  ];
+
+  test.each(hosts)("%p: no key, no song", async (host) => {
+    for (const before of ["ca", "docs", "x", "xxx", "docs/..", "1234567/ca", "docs/../ca"]) {
+      const reply = await rawRequest(keyed.url, { method: "GET", target: `/${before}/${song}`, host });
+      expect([403, 404]).toContain(reply.status);
+    }
+    const reply = await rawRequest(keyed.url, { method: "GET", target: `/${song}`, host });
+    expect(reply.status).toBe(403);
+  });
+
+  test.each(hosts)("%p: the right answers", async (host) => {
+    const ask = (method: string, target: string) => rawRequest(server.url, { method, target, host });
+    expect(JSON.parse((await ask("GET", `/${song}`)).body)).toMatchObject({ code: 0 });
+    expect(JSON.parse((await ask("GET", `/url?source=kg&songId=${hash}&quality=128k`)).body)).toMatchObject({
+      code: 200,
+    });
+    expect((await ask("HEAD", `/${song}`)).status).toBe(200);
+    expect((await ask("HEAD", "/health")).status).toBe(200);
+    expect((await ask("GET", "/script")).body).toStartWith("/*");
+    expect((await ask("GET", "/nothing")).status).toBe(404);
+    expect((await ask("POST", "/api/v1/auth/login")).status).toBe(400);
+  });
+});
+
 describe("management", () => {
   const json = { "Content-Type": "application/json" };
   test.each<{ name: string; ask: Ask; status: number; code: string }>([

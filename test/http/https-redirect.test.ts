@@ -154,6 +154,21 @@ test.each([
   expect(ask({ url: "http://music.example.com/x", method })?.status).toBe(status);
 });
 
+test.each(["/x?y", "http://[::1/x?y", "http://host:65536/x?y"])(
+  "a request without a host that can be read: %s",
+  (url) => {
+    const request = Object.defineProperty(new Request("http://localhost/"), "url", { value: url });
+    const redirect = createHttpsRedirect({
+      target: () => target,
+      publicUrl: () => "",
+      behindHttps: () => false,
+      externalOrigin: peers.externalOrigin,
+    });
+    const answer = redirect(request, { address: "93.184.216.34" });
+    expect(answer?.headers.get("location")).toBe("https://music.example.com/x?y");
+  },
+);
+
 test("carries what every answer carries", () => {
   const answer = ask({ url: "http://music.example.com/x", headers: { "x-request-id": "request-1" } });
   expect(answer?.headers.get("x-request-id")).toBe("request-1");

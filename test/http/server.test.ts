@@ -85,7 +85,7 @@ function rig(
   });
   const ask = async (target: string, init?: RequestInit) =>
     handle(new Request(`http://localhost${target}`, init), peer);
-  return { ask, finished, logged };
+  return { ask, handle, finished, logged };
 }
 
 describe("every answer", () => {
@@ -272,7 +272,52 @@ describe("what the access rules decide", () => {
   });
 });
 
+describe("the rules and the router read the same path", () => {
+  const rules = (path: string): AccessDecision =>
+    path.startsWith("/open/") ? open : { role: "none", authorised: false, error: new AppError("unauthorized", "no") };
+
+  test.each([
+    ["localhost", "/open/plain", 404],
+    ["x", "/open/plain", 404],
+    ["nas", "/open/plain", 404],
+    ["a.b", "/open/api/v1/things", 404],
+    ["x", "/plain", 403],
+  ])("http://%s%s: %p", async (host, path, status) => {
+    const handle = rig({}, rules).handle;
+    expect((await handle(new Request(`http://${host}${path}`), peer)).status).toBe(status);
+  });
+
+  test.each(["http://nas", "http://x", "https://x", "http://localhost"])(
+    "a host of any length is served: %s",
+    async (origin) => {
+      const { handle } = rig();
+      const body = { method: "POST", body: "text" };
+      expect(await (await handle(new Request(`${origin}/plain`), peer)).text()).toBe("plain");
+      expect((await handle(new Request(`${origin}/plain`, { method: "HEAD" }), peer)).status).toBe(200);
+      expect(await (await handle(new Request(`${origin}/echo`, body), peer)).text()).toBe("text");
+    },
+  );
+});
+
 describe("hot answers", () => {
+  test("a target that is too long is no hot one either", async () => {
+    const { ask } = rig({ fastLane: () => hot });
+    expect((await ask(`/x?${"a".repeat(8187)}`)).status).toBe(200);
+    expect((await ask(`/x?${"a".repeat(8188)}`)).status).toBe(400);
+  });
+
+  test("a refusal has the headers of the admission", async () => {
+    const decide = () => ({ ...open, headers: { "ratelimit-remaining": "7" } });
+    const fastLane = () => {
+      throw new AppError("forbidden", "此key不能使用该音质");
+    };
+    for (const decision of [decide, async () => decide()]) {
+      const response = await rig({ fastLane }, decision).ask("/hot");
+      expect(response.status).toBe(403);
+      expect(response.headers.get("ratelimit-remaining")).toBe("7");
+    }
+  });
+
   test("go out at once, with all headers, and each with its own id", async () => {
     const handle = createHandler({
       routes: composeRoutes([], silentLogger),

@@ -1,6 +1,6 @@
 import { expect, test } from "bun:test";
 import fc from "fast-check";
-import { createTargets, targetOf } from "../../src/http/target.ts";
+import { createTargets, routableUrl, targetOf } from "../../src/http/target.ts";
 
 test.each([
   ["http://h/a/b?c=/d", "/a/b", "?c=/d", false],
@@ -10,7 +10,35 @@ test.each([
   ["http://h/%2F%00", "/%2F%00", "", false],
   ["https://h/a?b=1#c?d", "/a", "?b=1", true],
 ])("%s", (url, path, query, secure) => {
-  expect(targetOf(url)).toEqual({ path, query, secure });
+  expect(targetOf(url)).toMatchObject({ path, query, secure });
+});
+
+test.each([
+  ["http://localhost/a/b?c", true],
+  ["http://host/a", true],
+  ["https://abc/a", true],
+  ["http://[::1]:80/a", true],
+  ["http://nas/a/b", false],
+  ["http://x:80/a", true],
+  ["http://x:1/a", false],
+  ["http://x/ca/url", false],
+  ["https://ab/a/b", false],
+  ["/docs/../url/kg", false],
+  ["/", false],
+  ["http://[::1/a", false],
+  ["http://host:65536/a", false],
+])("the router reads the same path in %s: %p", (url, routable) => {
+  expect(targetOf(url).routable).toBe(routable);
+  const { path, routable: then } = targetOf(new Request(routableUrl(url)).url);
+  expect(then).toBe(true);
+  if (!url.startsWith("/")) expect(path).toBe(targetOf(url).path);
+});
+
+test("a path alone means what it would mean after a host", () => {
+  expect(targetOf(new Request(routableUrl("/docs/../url/kg?a=//b")).url)).toMatchObject({
+    path: "/url/kg",
+    query: "?a=//b",
+  });
 });
 
 test("the same URL gives the same object, another one never does", () => {

@@ -1,4 +1,5 @@
 import type { Remote } from "../../access/peer.ts";
+import { routableUrl } from "../target.ts";
 import { createRequestIds } from "./request-id.ts";
 
 /** HTTPS as it can be reached now. */
@@ -37,7 +38,7 @@ export function createHttpsRedirect(deps: RedirectDeps): (request: Request, remo
   return (request, remote) => {
     const target = deps.target();
     if (target === undefined || deps.behindHttps() || request.url.startsWith("https:")) return undefined;
-    const { pathname, search } = new URL(request.url);
+    const { pathname, search } = new URL(routableUrl(request.url));
     if (PLAIN.has(pathname) || pathname.startsWith(CHALLENGES)) return undefined;
     const external = deps.externalOrigin(request.headers, remote.address);
     // A proxy on this machine that says nothing of the scheme knows best what it does.
