@@ -15,7 +15,7 @@ import { createRedisClient, isCluster } from "./cache/redis-client.ts";
 import { createWarmer } from "./cache/warm.ts";
 import { changedKeys } from "./config/render.ts";
 import type { Config } from "./config/schema.ts";
-import { loadConfig } from "./config/store.ts";
+import { loadConfig, rereadConfig } from "./config/store.ts";
 import { watchConfig } from "./config/watch.ts";
 import { createCredentialWriter } from "./config/write-back.ts";
 import { AppError, toAppError } from "./core/errors.ts";
@@ -78,6 +78,8 @@ export interface App {
   readonly setupToken: string | undefined;
   /** "?key=…" when `/script` wants a key. */
   scriptQuery(): string;
+  /** Takes over what has changed in the config file where that is possible; a wrong change is refused. */
+  reload(): Promise<void>;
   /** Opens the listeners and starts what runs in the background. @returns the addresses */
   start(): Promise<string[]>;
   /** Stops accepting, lets running requests end (within the configured deadline), flushes, closes. Once, however often it is called. */
@@ -115,9 +117,9 @@ export async function openApp(place: AppPlace): Promise<App> {
   const startedAt = Date.now();
   const dataDir = resolve(place.dataDir);
   openDataFolder(dataDir);
-  const load = () =>
-    loadConfig({ dataDir, file: place.configFile, defaultText: place.defaultText, environment: place.environment });
-  const loaded = await load();
+  const { configFile: file, defaultText, environment } = place;
+  const configPlace = { dataDir, file, defaultText, environment };
+  const loaded = await loadConfig(configPlace);
   let config = loaded.config;
   const current = () => config;
 
@@ -305,10 +307,9 @@ export async function openApp(place: AppPlace): Promise<App> {
   let watcher: { close(): void } | undefined;
   let closing: Promise<void> | undefined;
 
-  /** Takes a changed file where that is possible; a wrong one changes nothing. */
   async function reload(): Promise<void> {
     try {
-      const next = (await load()).config;
+      const next = await rereadConfig(loaded.file, configPlace);
       const changes = changedKeys(config, next);
       if (changes.length === 0) return;
       config = next;
@@ -344,6 +345,7 @@ export async function openApp(place: AppPlace): Promise<App> {
     setupToken: access.admin.setupToken(),
     scriptQuery: () =>
       config.security.key.enable ? `?key=${encodeURIComponent(config.security.key.values[0] ?? "")}` : "",
+    reload,
     async start() {
       const { common } = config;
       const { proxy_protocol, trusted } = common.reverse_proxy;

@@ -7,7 +7,7 @@ import type { Command } from "./command.ts";
 const FLUSH_MS = 5000;
 const SETTLED_MS = 1500;
 
-/** `serve`: the default command. Ends on SIGTERM or SIGINT after running requests are done. */
+/** `serve`: the default command. Ends on SIGTERM or SIGINT after running requests are done; SIGHUP: see `stopOnSignals`. */
 export function serveCommand(version: string): Command {
   return {
     name: "serve",
@@ -22,7 +22,8 @@ export function serveCommand(version: string): Command {
       const app = await context.app();
       // Before the first address is open: who reads "listening" may stop us at once.
       const deadlineMs = () => app.config().common.shutdown_deadline * 1000 + FLUSH_MS;
-      const stopped = stopOnSignals({ stop: () => app.close(), deadlineMs, log: app.log });
+      const reload = process.stdout.isTTY ? undefined : () => void app.reload();
+      const stopped = stopOnSignals({ stop: () => app.close(), reload, deadlineMs, log: app.log });
       const addresses = await app.start();
       context.say(welcome(version, app, addresses));
       // What only the start needed goes back to the system while nobody waits.

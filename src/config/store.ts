@@ -34,9 +34,22 @@ export async function loadConfig(place: ConfigPlace): Promise<LoadedConfig> {
       );
     await writeDefault(file, place.defaultText);
   }
+  return { config: configOf(await readText(file), file, place), file, created };
+}
+
+/**
+ * Reads the config of a running server again. A file that has gone or is empty is one that is being saved, or was saved
+ * on a full disk: to take it for the defaults would let everybody in.
+ */
+export async function rereadConfig(file: string, place: ConfigPlace): Promise<Config> {
   const text = await readText(file);
+  if (text.trim() === "") throw new AppError("invalid_request", `config file ${file} is empty`);
+  return configOf(text, file, place);
+}
+
+function configOf(text: string, file: string, place: ConfigPlace): Config {
   try {
-    return { config: parseConfig(text, place.environment), file, created };
+    return parseConfig(text, place.environment);
   } catch (error) {
     if (error instanceof AppError) throw new AppError(error.kind, `${placeOf(file, place)}:\n${error.message}`);
     throw error;

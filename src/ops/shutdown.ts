@@ -15,6 +15,8 @@ export async function within(deadlineMs: number, work: Promise<unknown>): Promis
 
 export interface StopOptions {
   stop: () => Promise<void>;
+  /** What SIGHUP means for a service: its config is to be read again. Absent = it stops, because its terminal is gone. */
+  reload?: (() => void) | undefined;
   /** Milliseconds after which a stop that hangs is given up. */
   deadlineMs: () => number;
   log: Logger;
@@ -26,7 +28,7 @@ export interface StopOptions {
  * Calls `stop` once on SIGTERM or SIGINT. A second signal, or a stop that hangs, ends the process with 1.
  * @returns the exit code: 0 after an orderly stop, 1 when it failed.
  */
-export function stopOnSignals({ stop, deadlineMs, log, exit = process.exit }: StopOptions): Promise<number> {
+export function stopOnSignals({ stop, reload, deadlineMs, log, exit = process.exit }: StopOptions): Promise<number> {
   return new Promise((resolve) => {
     let stopping = false;
     const onSignal = (signal: NodeJS.Signals) => {
@@ -41,6 +43,7 @@ export function stopOnSignals({ stop, deadlineMs, log, exit = process.exit }: St
     };
     process.on("SIGTERM", onSignal);
     process.on("SIGINT", onSignal);
+    process.on("SIGHUP", reload ?? onSignal);
   });
 }
 

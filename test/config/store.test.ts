@@ -3,7 +3,7 @@ import { lstat, mkdir, mkdtemp, readdir, readFile, rm, stat, symlink, writeFile 
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { renderDefault } from "../../src/config/render.ts";
-import { loadConfig, writeAtomic } from "../../src/config/store.ts";
+import { loadConfig, rereadConfig, writeAtomic } from "../../src/config/store.ts";
 
 let folder = "";
 beforeEach(async () => {
@@ -41,6 +41,31 @@ describe("loadConfig", () => {
     expect(error).toMatchObject({ kind: "invalid_request" });
     expect(error.message).toContain(file);
     expect(error.message).toContain(says);
+  });
+});
+
+describe("rereadConfig", () => {
+  test.each<{ name: string; make: (file: string) => Promise<unknown>; says: string }>([
+    { name: "gone", make: (file) => rm(file), says: "cannot be read" },
+    { name: "emptied", make: (file) => writeFile(file, ""), says: "is empty" },
+    { name: "nothing but line ends", make: (file) => writeFile(file, "\n \n"), says: "is empty" },
+    { name: "a mistake", make: (file) => writeFile(file, "commom: {}"), says: 'did you mean "common"' },
+  ])("$name: refused, and no default takes its place", async ({ make, says }) => {
+    const { file } = await loadConfig(place());
+    await make(file);
+    const before = await readdir(join(folder, "config"));
+    const error = await rereadConfig(file, place()).catch((reason) => reason);
+    expect(error).toMatchObject({ kind: "invalid_request" });
+    expect(error.message).toContain(file);
+    expect(error.message).toContain(says);
+    expect(await readdir(join(folder, "config"))).toEqual(before);
+  });
+
+  test("a change, with the environment over it", async () => {
+    const { file } = await loadConfig(place());
+    await writeFile(file, "common: {ports: [1], debug_mode: true}");
+    const { common } = await rereadConfig(file, place({ environment: { LX__COMMON__PORTS: "[2]" } }));
+    expect(common).toMatchObject({ ports: [2], debug_mode: true });
   });
 });
 

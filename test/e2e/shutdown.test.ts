@@ -22,9 +22,12 @@ afterEach(async () => {
 });
 afterAll(() => emulator.stop());
 
-async function start(change: Record<string, unknown> = {}): Promise<RunningServer> {
+async function start(
+  change: Record<string, unknown> = {},
+  security: Record<string, unknown> = {},
+): Promise<RunningServer> {
   const common = { upstream_gateway: emulator.origin, remote_cache: { enable: false }, shutdown_deadline: 5 };
-  server = await startServer({ config: { common: { ...common, ...change } } });
+  server = await startServer({ config: { common: { ...common, ...change }, security } });
   return server;
 }
 
@@ -72,6 +75,32 @@ describe.each(["SIGTERM", "SIGINT"] as const)("%s", (signal) => {
     expect(((await response.json()) as { code: number }).code).toBe(0);
     expect(await stopped).toBe(0);
   });
+});
+
+test("SIGHUP: the config is read again, and the server goes on", async () => {
+  const running = await start();
+  const file = join(running.dataDir, "config", "config.yml");
+  await Bun.write(
+    file,
+    (await Bun.file(file).text()).replace("security: {}", "security: {key: {enable: true, values: [k-1234567]}}"),
+  );
+  process.kill(running.pid, "SIGHUP");
+  for (let tries = 0; tries < 500 && !running.output().includes("config changed"); tries++) await Bun.sleep(10);
+  expect((await running.get("/url/kg/x/128k", { headers: { host: "a.test" } })).status).toBe(403);
+  expect(await running.stop("SIGTERM")).toBe(0);
+});
+
+test("a config that is emptied or removed while it runs lifts no rule", async () => {
+  const running = await start({}, { key: { enable: true, values: ["k-1234567"] }, whitelist_host: [] });
+  const file = join(running.dataDir, "config", "config.yml");
+  for (const take of [() => Bun.write(file, ""), () => rm(file)]) {
+    const before = running.output().length;
+    await take();
+    const said = () => running.output().slice(before);
+    for (let tries = 0; tries < 500 && !said().includes("config refused"); tries++) await Bun.sleep(10);
+    expect(said()).toContain("changed config refused");
+    expect((await running.get("/url/kg/x/128k")).status).toBe(403);
+  }
 });
 
 test("a request that takes longer than the deadline is cut, and the end is still orderly", async () => {

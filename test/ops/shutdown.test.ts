@@ -19,12 +19,14 @@ describe("signals", () => {
   afterEach(() => {
     process.removeAllListeners("SIGTERM");
     process.removeAllListeners("SIGINT");
+    process.removeAllListeners("SIGHUP");
   });
 
-  function start(stop: () => Promise<void>, deadlineMs = 5000) {
+  function start(stop: () => Promise<void>, deadlineMs = 5000, reload?: () => void) {
     const exits: number[] = [];
     const code = stopOnSignals({
       stop,
+      reload,
       deadlineMs: () => deadlineMs,
       log: silentLogger,
       exit: (value) => void exits.push(value),
@@ -32,13 +34,25 @@ describe("signals", () => {
     return { exits, code };
   }
 
-  test.each(["SIGTERM", "SIGINT"] as const)("%s stops once, in order", async (signal) => {
+  test.each(["SIGTERM", "SIGINT", "SIGHUP"] as const)("%s stops once, in order", async (signal) => {
     let stops = 0;
     const { code, exits } = start(async () => void stops++);
     process.emit(signal);
     expect(await code).toBe(0);
     expect(stops).toBe(1);
     expect(exits).toEqual([]);
+  });
+
+  test("SIGHUP of a service reads its config again, each time, and stops nothing", () => {
+    let [stops, reloads] = [0, 0];
+    const { exits } = start(
+      async () => void stops++,
+      5000,
+      () => void reloads++,
+    );
+    process.emit("SIGHUP");
+    process.emit("SIGHUP");
+    expect([stops, reloads, exits]).toEqual([0, 2, []]);
   });
 
   test("a stop that fails ends with 1", async () => {
