@@ -274,8 +274,10 @@ describe("at the gate", () => {
     expect((await rig.ask(song, { host: "localhost" })).error?.kind).toBe("unauthorized");
     expect((await rig.ask(song, { host: "example.com", peer: "127.0.0.1" })).error?.kind).toBe("unauthorized");
     // What a proxy on loopback passes on is not loopback.
-    const forwarded = { host: "localhost", peer: "127.0.0.1", headers: { "X-Real-IP": "8.8.8.8" } };
-    expect((await rig.ask(song, forwarded)).error?.kind).toBe("unauthorized");
+    for (const address of ["8.8.8.8", "127.0.0.1", "::1"]) {
+      const forwarded = { host: "localhost", peer: "127.0.0.1", headers: { "X-Real-IP": address } };
+      expect((await rig.ask(song, forwarded)).error?.kind).toBe("unauthorized");
+    }
   });
 
   test("without keys everything is open, signed or not", async () => {

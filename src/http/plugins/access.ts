@@ -107,7 +107,8 @@ export function createAccessGate({ access, openSegments = [], gcspPath }: Access
       return admitted(headers);
     }
     // The client chooses its Host header, so that the list counts only where the connection itself is local.
-    if (access.whitelistHosts.has(request.headers.get("host")) && caller.peer.loopback) {
+    // What a proxy says of an address is no connection: some pass on an X-Real-IP that the client has made up.
+    if (access.whitelistHosts.has(request.headers.get("host")) && caller.peer.loopback && !caller.peer.forwarded) {
       return admitted(headers);
     }
     if (!security.key.enable) return atLxm(request, target, caller, place, { headers });
