@@ -1,3 +1,4 @@
+import { isIP } from "node:net";
 import type { TSchema } from "@sinclair/typebox";
 import { Kind } from "@sinclair/typebox";
 import { parseDocument } from "yaml";
@@ -25,7 +26,7 @@ export function parseConfig(text: string, environment: Record<string, string | u
   if (problems.length > 0) throw new AppError("invalid_request", problems.map(formatProblem).join("\n"));
   // Every field was decoded by the schema that `Config` is the type of.
   const config = decoded.value as Config;
-  const impossible = contradictions(config);
+  const impossible = [...unreadable(config), ...contradictions(config)];
   if (impossible.length > 0) throw new AppError("invalid_request", impossible.map(formatProblem).join("\n"));
   return config;
 }
@@ -33,6 +34,38 @@ export function parseConfig(text: string, environment: Record<string, string | u
 export function formatProblem(problem: Problem): string {
   const hint = problem.hint === undefined ? "" : ` (did you mean ${JSON.stringify(problem.hint)}?)`;
   return `${problem.path || "config"}: found ${problem.found}; allowed: ${problem.allowed}${hint}`;
+}
+
+const HOST_NAME = /^(?=.{1,253}$)[a-z0-9_](?:[a-z0-9_-]*[a-z0-9_])?(?:\.[a-z0-9_](?:[a-z0-9_-]*[a-z0-9_])?)*\.?$/i;
+/** The system takes "256.1.1.1" for a name, and says of it what is not true. */
+const ALL_DIGITS = /^[\d.]+$/;
+/** As browsers send it; a slash at its end does no harm. */
+const ORIGIN = /^(?:\*|null|[a-z][a-z0-9+.-]*:\/\/[^\s/?#@]+\/?)$/i;
+
+/** Texts that nothing can be done with. */
+function unreadable({ common, security }: Config): Problem[] {
+  const isHost = (host: string) =>
+    isIP(host.replace(/^\[(.*)\]$/, "$1")) !== 0 || (HOST_NAME.test(host) && !ALL_DIGITS.test(host));
+  return [
+    ...misfits("common.hosts", common.hosts, isHost, "an address or a host name, without a port"),
+    ...misfits(
+      "security.cors.origins",
+      security.cors.origins,
+      (origin) => ORIGIN.test(origin.trim()),
+      "*, or origins as https://a.example.com",
+    ),
+  ];
+}
+
+function misfits(
+  path: string,
+  values: readonly string[],
+  fits: (value: string) => boolean,
+  allowed: string,
+): Problem[] {
+  return values.flatMap((value, index) =>
+    fits(value) ? [] : [{ path: `${path}[${index}]`, found: JSON.stringify(value), allowed }],
+  );
 }
 
 /** Values that are each possible but not together. */

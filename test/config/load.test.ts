@@ -52,6 +52,24 @@ describe("what stops the start", () => {
       ["security.key.values", "at least one key"],
     ],
     ["the same port twice", "common: {ports: [80, 80]}", ["common.ports", "80 twice"]],
+    [
+      "a host that is none",
+      "common: {hosts: ['my nas']}",
+      ["common.hosts[0]", '"my nas"', "an address or a host name"],
+    ],
+    ["an address that is none", "common: {hosts: [127.0.0.1, 256.1.1.1]}", ["common.hosts[1]", '"256.1.1.1"']],
+    ["a host with its port", "common: {hosts: ['0.0.0.0:9763']}", ["common.hosts[0]", '"0.0.0.0:9763"']],
+    ["an address as a host", "common: {hosts: ['http://0.0.0.0']}", ["common.hosts[0]"]],
+    [
+      "an origin without its scheme",
+      "security: {cors: {origins: [a.example.com]}}",
+      ["security.cors.origins[0]", '"a.example.com"', "https://a.example.com"],
+    ],
+    [
+      "an origin with a path",
+      "security: {cors: {origins: ['*', 'https://a.example.com/app']}}",
+      ["security.cors.origins[1]", "https://a.example.com/app"],
+    ],
     ["nothing to listen on", "common: {ports: []}", ["common.ports", "an empty list"]],
     ["not YAML", "common: [", ["not YAML"]],
     ["a scalar instead of a file", "hello", ["config", '"hello"']],
@@ -96,6 +114,14 @@ describe("what is understood", () => {
       wy: ["flac"],
       mg: [],
     });
+  });
+
+  test("every form of a host and of an origin", () => {
+    const hosts = ["0.0.0.0", "::", "[::]", "fe80::1", "localhost", "music_1.example.com.", "2nd.host"];
+    const origins = ["*", "null", "https://a.example.com", "http://[::1]:8080/", "app://lx", "capacitor://localhost"];
+    const config = parseConfig(JSON.stringify({ common: { hosts }, security: { cors: { origins } } }));
+    expect(config.common.hosts).toEqual(hosts);
+    expect(config.security.cors.origins).toEqual(origins);
   });
 
   test("anchors and aliases", () => {
