@@ -28,6 +28,8 @@ export interface Caller {
 export interface Remote {
   /** `unix` for a local socket; empty or odd when nobody knows: a stranger. */
   readonly address: string;
+  /** It is encrypted; of a request without a host the URL does not say so. */
+  readonly secure?: boolean;
 }
 
 /** Scheme and host under which the client reached us, as a trusted proxy says. */

@@ -142,7 +142,7 @@ export function createHandler(deps: HandlerDeps): (request: Request, remote: Rem
 
   return function handle(request, remote) {
     const known = targetOf(request.url);
-    const target = known.routable ? known : targetOf(withRoutableUrl(request).url);
+    const target = known.routable ? known : targetOf(withRoutableUrl(request, remote).url);
     const { headers } = request;
     const id = requestId(headers.get("x-request-id"));
     const exchange = new Exchange(id, target, headers, remote, deps.access);
@@ -183,9 +183,9 @@ async function route(deps: HandlerDeps, given: Request, target: Target, context:
 }
 
 /** The rules and the router must read the same path. A copy of the request would have to take its body along. */
-function withRoutableUrl(request: Request): Request {
+function withRoutableUrl(request: Request, { secure }: Remote): Request {
   // The parser takes out what points elsewhere ("/docs/../url"), as the server does where the host is a good one.
-  return Object.defineProperty(request, "url", { value: new URL(routableUrl(request.url)).href });
+  return Object.defineProperty(request, "url", { value: new URL(routableUrl(request.url, secure)).href });
 }
 
 function isTooLong({ path, query }: Target): boolean {

@@ -31,8 +31,8 @@ export function targetOf(url: string): Target {
  * The URL under a host that the router and `URL` can read. Without a Host header, or with one that is none, the server
  * gives the path alone, as it was sent, or a URL that is none. The Host header itself stays what it was.
  */
-export function routableUrl(url: string): string {
-  const origin = url.startsWith("https:") ? "https://localhost" : "http://localhost";
+export function routableUrl(url: string, secure = url.startsWith("https:")): string {
+  const origin = secure ? "https://localhost" : "http://localhost";
   const start = url.startsWith("/") ? 0 : url.indexOf("/", SHORTEST_ORIGIN);
   return start === -1 ? `${origin}/` : `${origin}${url.slice(start)}`;
 }

@@ -297,6 +297,20 @@ describe("the rules and the router read the same path", () => {
       expect(await (await handle(new Request(`${origin}/echo`, body), peer)).text()).toBe("text");
     },
   );
+
+  test("a path without a host is of the connection's scheme", async () => {
+    const headers = createAnswerHeaders({ enable: false, origins: [], max_age: 0 }, { hsts: 9, pages: [] });
+    for (const [secure, hsts] of [
+      [true, "max-age=9"],
+      [false, null],
+    ] as const) {
+      const own = { value: "/plain", configurable: true };
+      const request = Object.defineProperty(new Request("http://localhost/"), "url", own);
+      const response = await rig({ headers }).handle(request, { address: "1.2.3.4", secure });
+      expect(await response.text()).toBe("plain");
+      expect(response.headers.get("strict-transport-security")).toBe(hsts);
+    }
+  });
 });
 
 describe("hot answers", () => {

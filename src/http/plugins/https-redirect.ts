@@ -37,7 +37,8 @@ export function createHttpsRedirect(deps: RedirectDeps): (request: Request, remo
   const requestId = createRequestIds();
   return (request, remote) => {
     const target = deps.target();
-    if (target === undefined || deps.behindHttps() || request.url.startsWith("https:")) return undefined;
+    const secure = request.url.startsWith("https:") || remote.secure === true;
+    if (target === undefined || deps.behindHttps() || secure) return undefined;
     const { pathname, search } = new URL(routableUrl(request.url));
     if (PLAIN.has(pathname) || pathname.startsWith(CHALLENGES)) return undefined;
     const external = deps.externalOrigin(request.headers, remote.address);
