@@ -308,6 +308,7 @@ export async function openApp(place: AppPlace): Promise<App> {
   let closing: Promise<void> | undefined;
 
   async function reload(): Promise<void> {
+    if (closing !== undefined) return;
     try {
       const next = await rereadConfig(loaded.file, configPlace);
       const changes = changedKeys(config, next);

@@ -5,7 +5,7 @@ export interface Target {
   /** With its `?`; empty without a query. */
   readonly query: string;
   readonly secure: boolean;
-  /** The router finds the same path in this URL, and a copy of the request can have it. */
+  /** The router finds the same path and query in this URL, and a copy of the request can have it. */
   readonly routable: boolean;
 }
 
@@ -23,18 +23,21 @@ export function targetOf(url: string): Target {
     path: pathOf(url),
     query: queryOf(url),
     secure: url.startsWith("https:"),
-    routable: url.indexOf("/", SHORTEST_ORIGIN) >= ROUTER_ORIGIN && URL.canParse(url),
+    routable: url.indexOf("/", SHORTEST_ORIGIN) >= ROUTER_ORIGIN && !url.includes("#") && URL.canParse(url),
   });
 }
 
 /**
- * The URL under a host that the router and `URL` can read. Without a Host header, or with one that is none, the server
- * gives the path alone, as it was sent, or a URL that is none. The Host header itself stays what it was.
+ * The URL as the router and `URL` can read it: under a host, without a fragment. Without a Host header, or with one that
+ * is none, the server gives the path alone, as it was sent, or a URL that is none; a fragment is no part of a request,
+ * and the router reads on in it. The Host header itself stays what it was.
  */
 export function routableUrl(url: string, secure = url.startsWith("https:")): string {
   const origin = secure ? "https://localhost" : "http://localhost";
   const start = url.startsWith("/") ? 0 : url.indexOf("/", SHORTEST_ORIGIN);
-  return start === -1 ? `${origin}/` : `${origin}${url.slice(start)}`;
+  if (start === -1) return `${origin}/`;
+  const [sent = ""] = url.slice(start).split("#", 1);
+  return `${origin}${sent}`;
 }
 
 /** The same URL gives the same object, as long as it is remembered: others may keep in a WeakMap what they made of it. */

@@ -226,6 +226,18 @@ describe("a Host header opens nothing and breaks nothing", () => {
     expect(reply.status).toBe(403);
   });
 
+  test.each([
+    ["/webdav-proxy?url=http://x/", 403],
+    ["/webdav-proxy?#&url=http://x/", 400],
+    ["/webdav-proxy?a#&url=http://x/", 400],
+    [`/script?#&key=${KEY}`, 403],
+    [`/script#?key=${KEY}`, 403],
+    [`/docs#/../${song}`, 200],
+    [`/${song}#`, 403],
+  ])("a fragment opens nothing: %s", async (target, status) => {
+    expect((await rawRequest(keyed.url, { method: "GET", target, host: "127.0.0.1" })).status).toBe(status);
+  });
+
   test.each(hosts)("%p: the right answers", async (host) => {
     const ask = (method: string, target: string) => rawRequest(server.url, { method, target, host });
     expect(JSON.parse((await ask("GET", `/${song}`)).body)).toMatchObject({ code: 0 });

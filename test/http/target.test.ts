@@ -27,11 +27,26 @@ test.each([
   ["/", false],
   ["http://[::1/a", false],
   ["http://host:65536/a", false],
+  ["http://host/a?b#c", false],
+  ["http://host/a?#&b=c", false],
 ])("the router reads the same path in %s: %p", (url, routable) => {
   expect(targetOf(url).routable).toBe(routable);
   const { path, routable: then } = targetOf(new Request(routableUrl(url)).url);
   expect(then).toBe(true);
   if (!url.startsWith("/")) expect(path).toBe(targetOf(url).path);
+});
+
+test.each([
+  ["http://host/a?#&b=c", "/a", ""],
+  ["http://host/a?b=1#c?d", "/a", "?b=1"],
+  ["http://host/a#b/c?d", "/a", ""],
+  ["/a?b#/../c", "/a", "?b"],
+  ["http://host/#", "/", ""],
+])("a fragment is no part of a request: %s", (url, path, query) => {
+  const { href } = new URL(routableUrl(url));
+  expect(href).not.toContain("#");
+  const target = targetOf(href);
+  expect([target.path, target.query === "?" ? "" : target.query]).toEqual([path, query]);
 });
 
 test("a path alone means what it would mean after a host", () => {
