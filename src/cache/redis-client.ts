@@ -34,6 +34,23 @@ export function isCluster(client: RedisClient): client is Cluster {
   return client.isCluster;
 }
 
+const opening = new WeakMap<RedisClient, Promise<void>>();
+
+/** Resolves once it takes commands. All who wait share one listener, however often they ask. */
+export async function connected(client: RedisClient): Promise<void> {
+  if (client.status === "ready") return;
+  const wait =
+    opening.get(client) ??
+    new Promise<void>((resolve) => {
+      client.once("ready", () => {
+        opening.delete(client);
+        resolve();
+      });
+    });
+  opening.set(client, wait);
+  await wait;
+}
+
 function sharedOptions(settings: RedisSettings) {
   return {
     // Understood by every server that speaks this protocol, old ones and work-alikes too.

@@ -1,4 +1,4 @@
-import { mastersOf, type RedisClient } from "./redis-client.ts";
+import { connected, mastersOf, type RedisClient } from "./redis-client.ts";
 import type { CacheTier, Drop, Entry } from "./tier.ts";
 
 export interface RedisTierOptions {
@@ -61,6 +61,7 @@ export function createRedisTier({ client, prefix, now, announce }: RedisTierOpti
     async close() {
       client.disconnect();
     },
+    ready: () => connected(client),
     async size() {
       let entries = 0;
       for await (const keys of slices("")) entries += keys.length;
