@@ -8,7 +8,7 @@ import { createKeeper, type Outcome } from "./keeper.ts";
 import { isNeverCached } from "./keys.ts";
 import { type CacheConfig, type CacheKind, createRules, isFault } from "./kinds.ts";
 import type { MemoryTier } from "./memory.ts";
-import { type CacheAnswer, type Codec, type Parsed, parseEntry, parseMemory } from "./parsed.ts";
+import { type CacheAnswer, type CacheStatus, type Codec, type Parsed, parseEntry, parseMemory } from "./parsed.ts";
 import type { RemoteFlights } from "./remote.ts";
 import { type CacheStats, createKindCounts, kindStats, tierStats } from "./stats.ts";
 
@@ -18,6 +18,9 @@ export interface LoadHint {
   /** Fires when the flight is given up; not when one of several callers leaves. */
   signal: AbortSignal;
 }
+
+/** How a question was answered; `negative`: by a failure that was kept. */
+export type CacheNote = CacheStatus | "negative";
 
 export interface ThroughRequest<T> {
   kind: CacheKind;
@@ -33,7 +36,7 @@ export interface ThroughRequest<T> {
   /** Lets this caller leave early; the flight goes on for the others. */
   signal?: AbortSignal | undefined;
   /** Told how it was answered, also before a kept failure is thrown. */
-  note?: ((status: "hit" | "miss" | "stale" | "bypass" | "negative") => void) | undefined;
+  note?: ((status: CacheNote) => void) | undefined;
 }
 
 export interface Store {
@@ -262,7 +265,7 @@ export function createStore(deps: StoreDeps): Store {
     } catch (error) {
       if (found.old !== undefined && isFault(toAppError(error).kind)) return stale(request, found.old);
       count.misses += 1;
-      request.note?.("miss");
+      request.note?.(request.bypass === true ? "bypass" : "miss");
       throw error;
     }
   }
