@@ -219,11 +219,13 @@ export function createStore(deps: StoreDeps): Store {
   /** What is stored of it: an answer to serve, or what is left to do. @throws AppError a kept failure. */
   async function look<T>(
     request: ThroughRequest<T>,
-  ): Promise<{ serve: CacheAnswer<T> } | { old?: CacheAnswer<T>; forced: boolean }> {
+  ): Promise<{ serve: CacheAnswer<T> } | { old?: CacheAnswer<T>; forced: boolean; keeps?: boolean }> {
     const { kind, key, codec, client } = request;
     const rule = rules(kind);
-    if (renewals.delete(key) || request.bypass === true) return { forced: true };
+    if (renewals.delete(key)) return { forced: true };
     const found = await find(key, codec);
+    // Who goes past the cache is told of a fault; the others keep what is stored.
+    if (request.bypass === true) return { forced: true, keeps: found !== undefined && found.failure === undefined };
     if (found === undefined) return { forced: false };
     const time = now();
     const fresh = found.freshUntil > time;
@@ -252,7 +254,7 @@ export function createStore(deps: StoreDeps): Store {
     const found = await look(request);
     if ("serve" in found) return found.serve;
     try {
-      const answer = await obtain(request, found.forced, found.old !== undefined);
+      const answer = await obtain(request, found.forced, found.old !== undefined || found.keeps === true);
       if (rules(kind).heals && client !== undefined) healer.served(client, key);
       if (request.bypass === true) {
         count.bypass += 1;
