@@ -6,7 +6,7 @@ import { decodeEnvelope } from "./envelope.ts";
 import type { Cache } from "./index.ts";
 import type { CacheConfig } from "./kinds.ts";
 import { originalEntries, originalRedisRows, originalRows } from "./original.ts";
-import { connected, createRedisClient, type RedisClient, type RedisSettings } from "./redis-client.ts";
+import { connected, createRedisClient, type RedisClient, type RedisSettings, troubleOf } from "./redis-client.ts";
 import type { CacheStats, TierStats } from "./stats.ts";
 import type { CacheTier, Entry, TierName, TierSize } from "./tier.ts";
 import { exportLines, fullest, noCounts, readLines, type TransferCounts, writeAll } from "./transfer.ts";
@@ -224,6 +224,9 @@ async function connectedInTime(client: RedisClient): Promise<void> {
   try {
     await within(connected(client), CONNECT_MS);
   } catch (error) {
-    throw new AppError("storage_failed", "连接不上 Redis", { cause: error });
+    const reason = troubleOf(client)?.message;
+    throw new AppError("storage_failed", `连接不上 Redis${reason === undefined ? "" : `: ${reason}`}`, {
+      cause: error,
+    });
   }
 }

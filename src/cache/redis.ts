@@ -1,4 +1,4 @@
-import { connected, mastersOf, type RedisClient } from "./redis-client.ts";
+import { connected, mastersOf, type RedisClient, troubleOf } from "./redis-client.ts";
 import type { CacheTier, Drop, Entry } from "./tier.ts";
 
 export interface RedisTierOptions {
@@ -41,22 +41,31 @@ export function createRedisTier({ client, prefix, now, announce }: RedisTierOpti
     }
   }
 
+  /** The same, but what fails for want of a connection says why there is none. */
+  async function told<T>(work: Promise<T>): Promise<T> {
+    try {
+      return await work;
+    } catch (error) {
+      throw troubleOf(client) ?? error;
+    }
+  }
+
   return {
     name: "redis",
     async get(key) {
-      return decode(await client.get(root + key));
+      return decode(await told(client.get(root + key)));
     },
     async set(key, { value, expiresAt }) {
       if (expiresAt === Number.POSITIVE_INFINITY) {
-        await client.set(root + key, `-|${value}`);
+        await told(client.set(root + key, `-|${value}`));
         return;
       }
       const life = Math.ceil(expiresAt - now());
-      if (life <= 0) await client.del(root + key);
-      else await client.set(root + key, `${Math.floor(expiresAt)}|${value}`, "PX", life);
+      if (life <= 0) await told(client.del(root + key));
+      else await told(client.set(root + key, `${Math.floor(expiresAt)}|${value}`, "PX", life));
     },
     async delete(key) {
-      await client.del(root + key);
+      await told(client.del(root + key));
     },
     async close() {
       client.disconnect();
