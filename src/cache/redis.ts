@@ -11,6 +11,8 @@ export interface RedisTierOptions {
   announce: (drop: Drop) => Promise<void>;
 }
 
+/** The last millisecond that a date can name; later than this is no end. */
+const MAX_DEADLINE = 8_640_000_000_000_000;
 /** Keys asked for or dropped in one go. */
 const SLICE = 500;
 
@@ -56,7 +58,8 @@ export function createRedisTier({ client, prefix, now, announce }: RedisTierOpti
       return decode(await told(client.get(root + key)));
     },
     async set(key, { value, expiresAt }) {
-      if (expiresAt === Number.POSITIVE_INFINITY) {
+      // Redis refuses what it cannot count, and a refused write is tried again and again.
+      if (expiresAt > MAX_DEADLINE) {
         await told(client.set(root + key, `-|${value}`));
         return;
       }

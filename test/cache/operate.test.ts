@@ -360,8 +360,12 @@ describe("the original's cache", () => {
     for (const row of rows)
       db.query("INSERT INTO cache (module, key, data) VALUES (?, ?, ?)").run(row.module, row.key, ujson(row.data));
     db.query("INSERT INTO cache (module, key, data) VALUES ('urls', 'kg_9_128k', '{broken')").run();
+    // Columns of SQLite take anything.
+    db.query("INSERT INTO cache (module, key, data) VALUES ('urls', x'00ff', x'00ff'), (7, 'kg_9_128k', '{}')").run();
     db.close();
-    expect(await it.operator.importOriginal(path)).toEqual(counts);
+    const { read, skipped, invalid } = counts;
+    const more = { ...counts, read: read + 2, skipped: skipped + 1, invalid: invalid + 1 };
+    expect(await it.operator.importOriginal(path)).toEqual(more);
     await holdsThem(it);
   });
 
@@ -370,12 +374,32 @@ describe("the original's cache", () => {
     await using it = await openOperated(cacheSettings());
     for (const row of rows) await redis.command("SET", `OLD*:${row.module}:${row.key}`, ujson(row.data));
     await redis.command("SET", "OLD*:urls:kg_9_128k", "{broken");
+    await redis.command("HSET", "OLD*:urls:kg_7_128k", "another", "type");
     await redis.command("SET", "OLDER:urls:kg_8_128k", ujson({ expire: false, time: 0, url: "http://a.test/8" }));
     // Other modules are not even read there.
     const found = await it.operator.importOriginalRedis({ port: redis.port, key_prefix: "OLD*" });
-    expect(found).toEqual({ ...counts, read: 11, skipped: 0 });
+    expect(found).toEqual({ ...counts, read: 12, skipped: 0, invalid: counts.invalid + 1 });
     await holdsThem(it);
-    expect(Number(await redis.command("DBSIZE"))).toBe(rows.length + 2);
+    expect(Number(await redis.command("DBSIZE"))).toBe(rows.length + 3);
+  });
+
+  test("rows without a key or content are counted as damaged, and cost the others nothing", async () => {
+    await using it = await openOperated(cacheSettings());
+    const path = join(it.folder, "original.db");
+    const db = new Database(path);
+    db.run("CREATE TABLE cache (id INTEGER PRIMARY KEY, module, key, data)");
+    const good = ujson({ expire: false, time: 0, url: "http://a.test/1" });
+    const put = db.query("INSERT INTO cache (module, key, data) VALUES (?, ?, ?)");
+    for (const [module, key, data] of [
+      ["urls", null, good],
+      ["urls", "kg_1_128k", null],
+      [null, "kg_1_128k", good],
+      ["urls", 5, 6],
+      ["urls", "kg_1_128k", good],
+    ] as const)
+      put.run(module, key, data);
+    db.close();
+    expect(await it.operator.importOriginal(path)).toEqual({ read: 5, written: 1, expired: 0, skipped: 1, invalid: 3 });
   });
 
   test.each([
