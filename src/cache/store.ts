@@ -163,7 +163,9 @@ export function createStore(deps: StoreDeps): Store {
       if ("failure" in outcome) throw outcome.failure;
       return outcome.answer;
     };
-    return flights.run(forced ? `!${key}` : key, flight, request.signal);
+    // Who finds nothing while an answer is renewed waits for that one.
+    const renewal = `!${key}`;
+    return flights.run(forced || flights.has(renewal) ? renewal : key, flight, request.signal);
   }
 
   function remoteWork<T>(
