@@ -69,14 +69,14 @@ export function createOperator({ cache, config, warm, log, now = Date.now }: Ope
   const { chain } = cache;
   const original = () => ({ config: config(), now });
 
-  /** Tiers that cannot be asked. A connection in the making is waited for: a command has only just begun. */
-  async function unreachable(): Promise<ReadonlySet<CacheTier>> {
-    const out = new Set<CacheTier>();
+  /** Tiers that cannot be asked, and why. A connection in the making is waited for: a command has only just begun. */
+  async function unreachable(): Promise<ReadonlyMap<CacheTier, unknown>> {
+    const out = new Map<CacheTier, unknown>();
     const looks = chain.links.map(async ({ tier, reads }) => {
       try {
         await within(tier.ready?.() ?? Promise.resolve(), reads.isOpen() ? 0 : CONNECT_MS);
-      } catch {
-        out.add(tier);
+      } catch (error) {
+        out.set(tier, error);
       }
     });
     await Promise.all(looks);
@@ -91,7 +91,7 @@ export function createOperator({ cache, config, warm, log, now = Date.now }: Ope
     if (exact) await cache.evict(key);
     let most = found === undefined ? 0 : 1;
     const failures = await inEach(chain.links, async ({ tier, missed }) => {
-      if (lost.has(tier)) throw new Error("not connected");
+      if (lost.has(tier)) throw lost.get(tier);
       if (exact) {
         // What waits to be written would be lost with a command that ends here.
         await within(tier.drain?.() ?? Promise.resolve(), WRITE_MS);

@@ -49,19 +49,32 @@ export function isCluster(client: RedisClient): client is Cluster {
 
 const opening = new WeakMap<RedisClient, Promise<void>>();
 
-/** Resolves once it takes commands. All who wait share one listener, however often they ask. */
+/**
+ * Resolves once it takes commands. All who wait share one pair of listeners, however often they ask.
+ * @throws Error why there is no connection, as soon as that is known; it goes on trying by itself
+ */
 export async function connected(client: RedisClient): Promise<void> {
   if (client.status === "ready") return;
-  const wait =
-    opening.get(client) ??
-    new Promise<void>((resolve) => {
-      client.once("ready", () => {
-        opening.delete(client);
-        resolve();
-      });
-    });
+  const trouble = troubleOf(client);
+  if (trouble !== undefined) throw trouble;
+  const wait = opening.get(client) ?? firstWord(client).finally(() => opening.delete(client));
   opening.set(client, wait);
   await wait;
+}
+
+function firstWord(client: RedisClient): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const good = () => {
+      client.off("error", bad);
+      resolve();
+    };
+    const bad = (error: Error) => {
+      client.off("ready", good);
+      reject(error);
+    };
+    client.once("ready", good);
+    client.once("error", bad);
+  });
 }
 
 function sharedOptions(settings: RedisSettings) {

@@ -31,10 +31,11 @@ const BATCH = 500;
 /** Longest line that is read (characters). */
 const MAX_LINE = 16 << 20;
 
-const NONE: ReadonlySet<CacheTier> = new Set();
+type Tiers = Pick<ReadonlySet<CacheTier>, "has">;
+const NONE: Tiers = new Set();
 
 /** The tier that knows most: Redis, which all instances share; else SQLite; else memory. */
-export function fullest(chain: Chain, unreachable = NONE): CacheTier | undefined {
+export function fullest(chain: Chain, unreachable: Tiers = NONE): CacheTier | undefined {
   const usable = chain.links.filter(
     ({ tier, reads }) => !reads.isOpen() && tier.entries !== undefined && !unreachable.has(tier),
   );
@@ -43,7 +44,7 @@ export function fullest(chain: Chain, unreachable = NONE): CacheTier | undefined
 }
 
 /** Every live entry as one line of NDJSON. */
-export async function* exportLines(chain: Chain, prefix: string, unreachable = NONE): AsyncGenerator<string> {
+export async function* exportLines(chain: Chain, prefix: string, unreachable: Tiers = NONE): AsyncGenerator<string> {
   for await (const [key, { value, expiresAt }] of fullest(chain, unreachable)?.entries?.(prefix) ?? []) {
     if (decodeEnvelope(value) === undefined) continue;
     const end = Number.isFinite(expiresAt) ? expiresAt : null;
