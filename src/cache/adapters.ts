@@ -3,7 +3,7 @@ import { addressCodec, type StoredAddress } from "./codecs.ts";
 import type { Asker } from "./heal.ts";
 import { cacheKey } from "./keys.ts";
 import type { CacheAnswer } from "./parsed.ts";
-import type { Store } from "./store.ts";
+import type { CacheNote, Store } from "./store.ts";
 
 export interface AddressRequest {
   source: SourceId;
@@ -12,6 +12,8 @@ export interface AddressRequest {
   /** Who asks, for self-healing. */
   client: string;
   bypass: boolean;
+  /** Told how it was answered, failures included. */
+  note?: ((status: CacheNote) => void) | undefined;
 }
 
 /** The cache as the resolver of playable addresses knows it. */
@@ -34,13 +36,14 @@ export function createAddressStore(store: Store): AddressStore {
   return {
     keyOf: addressKey,
     peek: (key, asker) => store.peek("url", key, addressCodec, asker),
-    through: ({ source, songId, quality, client, bypass }, load) =>
+    through: ({ source, songId, quality, client, bypass, note }, load) =>
       store.through({
         kind: "url",
         key: addressKey(source, songId, quality),
         codec: addressCodec,
         client,
         bypass,
+        note,
         load: ({ avoid, signal }) => load(avoid, signal),
       }),
   };

@@ -15,6 +15,8 @@ export interface Flights {
    * @throws AppError `busy` when nothing came in time; otherwise what `work` throws.
    */
   run<T>(key: string, work: (signal: AbortSignal) => Promise<T>, signal?: AbortSignal): Promise<T>;
+  /** A run for this key is under way. */
+  has(key: string): boolean;
   running(): number;
   /** Callers that shared another's run, so far. */
   shared(): number;
@@ -56,6 +58,7 @@ export function createFlights(options: FlightOptions): Flights {
   }
 
   return {
+    has: (key) => flights.has(key),
     running: () => flights.size,
     shared: () => shared,
     run<T>(key: string, work: (signal: AbortSignal) => Promise<T>, signal?: AbortSignal): Promise<T> {

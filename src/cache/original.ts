@@ -54,7 +54,8 @@ export async function* originalRows(path: string): AsyncGenerator<OriginalRow> {
   try {
     db = new Database(path, { readonly: true, strict: true });
     const slice = db.query<OriginalRow & { id: number }, [number, number]>(
-      "SELECT rowid AS id, module, key, data FROM cache WHERE rowid > ? ORDER BY rowid LIMIT ?",
+      `SELECT rowid AS id, ${["module", "key", "data"].map((name) => `ifnull(CAST(${name} AS TEXT), '') AS ${name}`)}
+       FROM cache WHERE rowid > ? ORDER BY rowid LIMIT ?`,
     );
     for (let after = 0; ; ) {
       const rows = slice.all(after, SLICE);
@@ -83,7 +84,7 @@ export async function* originalRedisRows(client: RedisClient, prefix: string): A
       do {
         const [next, keys] = await master.scan(cursor, "MATCH", `${escapeGlob(root)}*`, "COUNT", SLICE);
         cursor = next;
-        const texts = await Promise.all(keys.map((key) => client.get(key)));
+        const texts = await Promise.all(keys.map((key) => client.get(key).catch(foreign)));
         for (const [index, data] of texts.entries()) {
           const key = keys[index];
           if (key !== undefined && data !== null) yield { module, key: key.slice(root.length), data };
@@ -91,6 +92,12 @@ export async function* originalRedisRows(client: RedisClient, prefix: string): A
       } while (cursor !== "0");
     }
   }
+}
+
+/** A key of another type is none of the original's: it counts as damaged. */
+function foreign(error: unknown): string {
+  if (error instanceof Error && error.message.startsWith("WRONGTYPE")) return "";
+  throw error;
 }
 
 /** The original's rows as entries of ours; every row is counted. */

@@ -1,5 +1,7 @@
 import { readFileSync } from "node:fs";
 import type { Cluster, ClusterOptions, Redis, RedisOptions } from "ioredis";
+import { AppError } from "../core/errors.ts";
+import { fileFault } from "../core/file-fault.ts";
 import type { Logger } from "../ops/log.ts";
 import type { CacheConfig } from "./kinds.ts";
 
@@ -21,8 +23,19 @@ const library = () => require("ioredis") as typeof import("ioredis");
 export function createRedisClient(settings: RedisSettings, log: Logger): RedisClient {
   const client = settings.mode === "cluster" ? clusterOf(settings) : new (library().Redis)(singleOf(settings));
   // Without a listener Node ends the process. What fails is told by the commands; the chain notes it once.
-  client.on("error", (error) => log.debug("redis connection", { error }));
+  client.on("error", (error) => {
+    troubles.set(client, error);
+    log.debug("redis connection", { error });
+  });
+  client.on("ready", () => troubles.delete(client));
   return client;
+}
+
+const troubles = new WeakMap<RedisClient, Error>();
+
+/** Why there is no connection: refused, a wrong password, a certificate. A command only says that there is none. */
+export function troubleOf(client: RedisClient): Error | undefined {
+  return client.status === "ready" ? undefined : troubles.get(client);
 }
 
 /** The masters of a cluster, or the one server: what has to be walked to see every key. */
@@ -32,6 +45,36 @@ export function mastersOf(client: RedisClient): Redis[] {
 
 export function isCluster(client: RedisClient): client is Cluster {
   return client.isCluster;
+}
+
+const opening = new WeakMap<RedisClient, Promise<void>>();
+
+/**
+ * Resolves once it takes commands. All who wait share one pair of listeners, however often they ask.
+ * @throws Error why there is no connection, as soon as that is known; it goes on trying by itself
+ */
+export async function connected(client: RedisClient): Promise<void> {
+  if (client.status === "ready") return;
+  const trouble = troubleOf(client);
+  if (trouble !== undefined) throw trouble;
+  const wait = opening.get(client) ?? firstWord(client).finally(() => opening.delete(client));
+  opening.set(client, wait);
+  await wait;
+}
+
+function firstWord(client: RedisClient): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const good = () => {
+      client.off("error", bad);
+      resolve();
+    };
+    const bad = (error: Error) => {
+      client.off("ready", good);
+      reject(error);
+    };
+    client.once("ready", good);
+    client.once("error", bad);
+  });
 }
 
 function sharedOptions(settings: RedisSettings) {
@@ -96,8 +139,16 @@ function nodesOf(settings: RedisSettings): { host: string; port: number }[] {
 }
 
 function tlsOf(settings: RedisSettings) {
-  const file = (path: string) => (path === "" ? undefined : readFileSync(path));
-  const [ca, cert, key] = [file(settings.tls_ca), file(settings.tls_cert), file(settings.tls_key)];
+  const file = (name: "tls_ca" | "tls_cert" | "tls_key") => {
+    const path = settings[name];
+    try {
+      return path === "" ? undefined : readFileSync(path);
+    } catch (error) {
+      const reason = `common.cache.redis.${name}: cannot read ${path}: ${fileFault(error, path)}`;
+      throw new AppError("invalid_request", reason, { cause: error });
+    }
+  };
+  const [ca, cert, key] = [file("tls_ca"), file("tls_cert"), file("tls_key")];
   return {
     ...(ca === undefined ? {} : { ca }),
     ...(cert === undefined ? {} : { cert }),

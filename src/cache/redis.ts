@@ -1,4 +1,4 @@
-import { mastersOf, type RedisClient } from "./redis-client.ts";
+import { connected, mastersOf, type RedisClient, troubleOf } from "./redis-client.ts";
 import type { CacheTier, Drop, Entry } from "./tier.ts";
 
 export interface RedisTierOptions {
@@ -11,6 +11,8 @@ export interface RedisTierOptions {
   announce: (drop: Drop) => Promise<void>;
 }
 
+/** The last millisecond that a date can name; later than this is no end. */
+const MAX_DEADLINE = 8_640_000_000_000_000;
 /** Keys asked for or dropped in one go. */
 const SLICE = 500;
 
@@ -41,26 +43,37 @@ export function createRedisTier({ client, prefix, now, announce }: RedisTierOpti
     }
   }
 
+  /** The same, but what fails for want of a connection says why there is none. */
+  async function told<T>(work: Promise<T>): Promise<T> {
+    try {
+      return await work;
+    } catch (error) {
+      throw troubleOf(client) ?? error;
+    }
+  }
+
   return {
     name: "redis",
     async get(key) {
-      return decode(await client.get(root + key));
+      return decode(await told(client.get(root + key)));
     },
     async set(key, { value, expiresAt }) {
-      if (expiresAt === Number.POSITIVE_INFINITY) {
-        await client.set(root + key, `-|${value}`);
+      // Redis refuses what it cannot count, and a refused write is tried again and again.
+      if (expiresAt > MAX_DEADLINE) {
+        await told(client.set(root + key, `-|${value}`));
         return;
       }
       const life = Math.ceil(expiresAt - now());
-      if (life <= 0) await client.del(root + key);
-      else await client.set(root + key, `${Math.floor(expiresAt)}|${value}`, "PX", life);
+      if (life <= 0) await told(client.del(root + key));
+      else await told(client.set(root + key, `${Math.floor(expiresAt)}|${value}`, "PX", life));
     },
     async delete(key) {
-      await client.del(root + key);
+      await told(client.del(root + key));
     },
     async close() {
       client.disconnect();
     },
+    ready: () => connected(client),
     async size() {
       let entries = 0;
       for await (const keys of slices("")) entries += keys.length;

@@ -3,7 +3,7 @@ import type { Bus } from "./bus.ts";
 import { errorOf, failureOf, type StoredFailure } from "./envelope.ts";
 import { busy } from "./flight.ts";
 import type { Outcome } from "./keeper.ts";
-import type { RedisClient } from "./redis-client.ts";
+import { type RedisClient, troubleOf } from "./redis-client.ts";
 
 export interface RemoteWork<T> {
   /** Fires when the flight is given up. */
@@ -68,7 +68,7 @@ export function createRemoteFlights(options: RemoteOptions): RemoteFlights {
       breaker.succeeded();
       return Number(reply);
     } catch (error) {
-      breaker.failed(error);
+      breaker.failed(troubleOf(client) ?? error);
       throw error;
     }
   }

@@ -261,6 +261,8 @@ export function createSqliteTier(options: SqliteOptions): SqliteTier {
     },
 
     async announce(drop) {
+      // Others would read again, and keep, what is not deleted yet.
+      flush();
       using((open) => open.announce(drop), undefined);
     },
   };

@@ -8,7 +8,7 @@ import { createKeeper, type Outcome } from "./keeper.ts";
 import { isNeverCached } from "./keys.ts";
 import { type CacheConfig, type CacheKind, createRules, isFault } from "./kinds.ts";
 import type { MemoryTier } from "./memory.ts";
-import { type CacheAnswer, type Codec, type Parsed, parseEntry, parseMemory } from "./parsed.ts";
+import { type CacheAnswer, type CacheStatus, type Codec, type Parsed, parseEntry, parseMemory } from "./parsed.ts";
 import type { RemoteFlights } from "./remote.ts";
 import { type CacheStats, createKindCounts, kindStats, tierStats } from "./stats.ts";
 
@@ -18,6 +18,9 @@ export interface LoadHint {
   /** Fires when the flight is given up; not when one of several callers leaves. */
   signal: AbortSignal;
 }
+
+/** How a question was answered; `negative`: by a failure that was kept. */
+export type CacheNote = CacheStatus | "negative";
 
 export interface ThroughRequest<T> {
   kind: CacheKind;
@@ -33,7 +36,7 @@ export interface ThroughRequest<T> {
   /** Lets this caller leave early; the flight goes on for the others. */
   signal?: AbortSignal | undefined;
   /** Told how it was answered, also before a kept failure is thrown. */
-  note?: ((status: "hit" | "miss" | "stale" | "bypass" | "negative") => void) | undefined;
+  note?: ((status: CacheNote) => void) | undefined;
 }
 
 export interface Store {
@@ -160,7 +163,9 @@ export function createStore(deps: StoreDeps): Store {
       if ("failure" in outcome) throw outcome.failure;
       return outcome.answer;
     };
-    return flights.run(forced ? `!${key}` : key, flight, request.signal);
+    // Who finds nothing while an answer is renewed waits for that one.
+    const renewal = `!${key}`;
+    return flights.run(forced || flights.has(renewal) ? renewal : key, flight, request.signal);
   }
 
   function remoteWork<T>(
@@ -216,11 +221,13 @@ export function createStore(deps: StoreDeps): Store {
   /** What is stored of it: an answer to serve, or what is left to do. @throws AppError a kept failure. */
   async function look<T>(
     request: ThroughRequest<T>,
-  ): Promise<{ serve: CacheAnswer<T> } | { old?: CacheAnswer<T>; forced: boolean }> {
+  ): Promise<{ serve: CacheAnswer<T> } | { old?: CacheAnswer<T>; forced: boolean; keeps?: boolean }> {
     const { kind, key, codec, client } = request;
     const rule = rules(kind);
-    if (renewals.delete(key) || request.bypass === true) return { forced: true };
+    if (renewals.delete(key)) return { forced: true };
     const found = await find(key, codec);
+    // Who goes past the cache is told of a fault; the others keep what is stored.
+    if (request.bypass === true) return { forced: true, keeps: found !== undefined && found.failure === undefined };
     if (found === undefined) return { forced: false };
     const time = now();
     const fresh = found.freshUntil > time;
@@ -249,7 +256,7 @@ export function createStore(deps: StoreDeps): Store {
     const found = await look(request);
     if ("serve" in found) return found.serve;
     try {
-      const answer = await obtain(request, found.forced, found.old !== undefined);
+      const answer = await obtain(request, found.forced, found.old !== undefined || found.keeps === true);
       if (rules(kind).heals && client !== undefined) healer.served(client, key);
       if (request.bypass === true) {
         count.bypass += 1;
@@ -262,7 +269,7 @@ export function createStore(deps: StoreDeps): Store {
     } catch (error) {
       if (found.old !== undefined && isFault(toAppError(error).kind)) return stale(request, found.old);
       count.misses += 1;
-      request.note?.("miss");
+      request.note?.(request.bypass === true ? "bypass" : "miss");
       throw error;
     }
   }

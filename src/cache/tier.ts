@@ -31,6 +31,8 @@ export interface CacheTier {
   set(key: string, entry: Entry): Promise<void>;
   delete(key: string): Promise<void>;
   close(): Promise<void>;
+  /** Resolves once it can be asked, after a connection in the making. Absent: it always can. */
+  ready?(): Promise<void>;
   /** For operators; may take a moment. */
   size?(): Promise<TierSize>;
   /** Live entries whose key begins with `prefix`, in no order. Entries that change meanwhile may be missed. */

@@ -31,16 +31,21 @@ const BATCH = 500;
 /** Longest line that is read (characters). */
 const MAX_LINE = 16 << 20;
 
+type Tiers = Pick<ReadonlySet<CacheTier>, "has">;
+const NONE: Tiers = new Set();
+
 /** The tier that knows most: Redis, which all instances share; else SQLite; else memory. */
-export function fullest(chain: Chain): CacheTier | undefined {
-  const usable = chain.links.filter((link) => !link.reads.isOpen() && link.tier.entries !== undefined);
+export function fullest(chain: Chain, unreachable: Tiers = NONE): CacheTier | undefined {
+  const usable = chain.links.filter(
+    ({ tier, reads }) => !reads.isOpen() && tier.entries !== undefined && !unreachable.has(tier),
+  );
   const of = (name: string) => usable.find((link) => link.tier.name === name)?.tier;
   return of("redis") ?? of("sqlite") ?? of("memory");
 }
 
 /** Every live entry as one line of NDJSON. */
-export async function* exportLines(chain: Chain, prefix: string): AsyncGenerator<string> {
-  for await (const [key, { value, expiresAt }] of fullest(chain)?.entries?.(prefix) ?? []) {
+export async function* exportLines(chain: Chain, prefix: string, unreachable: Tiers = NONE): AsyncGenerator<string> {
+  for await (const [key, { value, expiresAt }] of fullest(chain, unreachable)?.entries?.(prefix) ?? []) {
     if (decodeEnvelope(value) === undefined) continue;
     const end = Number.isFinite(expiresAt) ? expiresAt : null;
     // The envelope is JSON already; taking it apart and together again would change nothing.

@@ -1,4 +1,5 @@
 import type { CacheKind } from "../cache/kinds.ts";
+import type { CacheNote } from "../cache/store.ts";
 import { AppError } from "../core/errors.ts";
 import type {
   Board,
@@ -35,6 +36,7 @@ export interface CatalogQuestion<F extends StoredForm> {
   options?: Record<string, string | number>;
   bypass: boolean;
   signal?: AbortSignal | undefined;
+  note?: Ask["note"];
 }
 
 /** What every question carries besides its subject. */
@@ -42,6 +44,8 @@ export interface Ask {
   bypass: boolean;
   signal?: AbortSignal | undefined;
   step?: Call["step"];
+  /** Told how the cache answered, failures included. */
+  note?: ((status: CacheNote) => void) | undefined;
 }
 
 /** Lyrics and covers that third-party scripts can give when the platform cannot. */
@@ -62,7 +66,7 @@ export interface CatalogDeps {
 type Answer<T> = Promise<Cached<T>>;
 
 /** Of a further question in the same flight: a caller that leaves does not end it for the others. */
-const flightOf = (ask: Ask, call: Call): Ask => ({ ...ask, signal: call.signal });
+const flightOf = (ask: Ask, call: Call): Ask => ({ ...ask, signal: call.signal, note: undefined });
 
 export interface Catalog {
   info(source: SourceId, songId: string, ask: Ask): Answer<Song>;
@@ -103,8 +107,8 @@ export function createCatalog(deps: CatalogDeps): Catalog {
     ask: Ask,
     work: (call: Call) => Promise<StoredValue<F>>,
   ): Promise<Cached<StoredValue<F>>> {
-    const { bypass, signal, step } = ask;
-    return deps.cache.through({ ...question, source: source.id, bypass, signal }, (flight) =>
+    const { bypass, signal, step, note } = ask;
+    return deps.cache.through({ ...question, source: source.id, bypass, signal, note }, (flight) =>
       deps.run(source, { signal: AbortSignal.any([flight, AbortSignal.timeout(deps.totalDeadlineMs())]), step }, work),
     );
   }

@@ -18,6 +18,7 @@ export function createCatalogCache(store: Store): CatalogCache {
         codec: CODECS[question.form],
         bypass: question.bypass,
         signal: question.signal,
+        note: question.note,
         load: ({ signal }) => load(signal),
       }),
   };

@@ -1,5 +1,6 @@
 import type { StoredAddress } from "../cache/codecs.ts";
 import type { Asker } from "../cache/heal.ts";
+import type { CacheNote } from "../cache/store.ts";
 import { AppError, isAppError, toAppError } from "../core/errors.ts";
 import {
   isQuality,
@@ -37,6 +38,8 @@ export interface TrackRequest {
   bypass: boolean;
   signal?: AbortSignal | undefined;
   step?: Call["step"];
+  /** Told how the address cache answered, failures included. */
+  note?: ((status: CacheNote) => void) | undefined;
 }
 
 /** What is asked of our own files; who asks does not matter there. */

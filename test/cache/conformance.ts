@@ -56,6 +56,14 @@ export function conformance(name: string, options: ConformanceOptions): void {
       expect(await tier.get("absent")).toBeUndefined();
     });
 
+    test.each([9e15, 1e19, 1e300, Number.MAX_VALUE])(
+      "a deadline of %p ms, beyond any clock, is no fault",
+      async (expiresAt) => {
+        await tier.set("far", { value: "one", expiresAt });
+        expect((await tier.get("far"))?.value).toBe("one");
+      },
+    );
+
     test("what was set comes back with its deadline", async () => {
       const given = entry("one");
       await tier.set("a", given);

@@ -32,6 +32,24 @@ describe("self-healing addresses", () => {
     }
   });
 
+  test("all who ask while it is renewed get the new one, asked for once", async () => {
+    await using it = await openCache(cacheSettings());
+    let calls = 0;
+    const load = async () => {
+      calls += 1;
+      const number = calls;
+      await Bun.sleep(20);
+      return address(`http://a.test/${number}`);
+    };
+    await it.addresses.through(request, load);
+    it.clock.advance(2000);
+    const key = it.addresses.keyOf("kg", "abc", "320k");
+    const ask = async () => it.addresses.peek(key, by(request.client)) ?? it.addresses.through(request, load);
+    const answers = await Promise.all(Array.from({ length: 50 }, ask));
+    expect(new Set(answers.map((answer) => answer.value.url))).toEqual(new Set(["http://a.test/2"]));
+    expect(calls).toBe(2);
+  });
+
   test("the route is avoided until its mark is over", async () => {
     await using it = await openCache(cacheSettings({ heal: { mark: 100 } }));
     const seen: string[][] = [];

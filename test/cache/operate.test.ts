@@ -88,6 +88,95 @@ describe("statistics, looking and deleting", () => {
   });
 });
 
+describe("as a command: at once after the start, and gone right after it", () => {
+  const pattern = "v1:url:kg:*";
+  const onRedis = (port: number) => cacheSettings({ adapter: "redis", redis: { port } });
+
+  /** A server that was there before has stored three songs. @returns its export */
+  async function storeThree(port: number): Promise<string[]> {
+    await using server = await openOperated(onRedis(port));
+    await server.operator.stats();
+    await fill(server, 3);
+    await server.cache.settle();
+    return await Array.fromAsync(server.operator.export(""));
+  }
+
+  test.each<{ name: string; run: (it: Awaited<ReturnType<typeof openOperated>>) => Promise<unknown>; gives: unknown }>([
+    {
+      name: "stats",
+      run: async ({ operator }) => (await operator.stats()).tiers.map(({ name, size }) => [name, size?.entries]),
+      gives: [
+        ["memory", 0],
+        ["redis", 3],
+        ["sqlite", 0],
+      ],
+    },
+    { name: "get", run: async ({ operator }) => (await operator.find(pattern, 10)).length, gives: 3 },
+    {
+      name: "get of one key",
+      run: async ({ operator }) => (await operator.find(addressKey("kg", "s1", "320k"), 1)).length,
+      gives: 1,
+    },
+    { name: "export", run: async ({ operator }) => (await Array.fromAsync(operator.export(""))).length, gives: 3 },
+    { name: "delete", run: ({ operator }) => operator.delete(pattern), gives: 3 },
+    { name: "delete of one key", run: ({ operator }) => operator.delete(addressKey("kg", "s1", "320k")), gives: 1 },
+    { name: "prune", run: ({ operator }) => operator.prune(), gives: 0 },
+  ])("$name waits for the connection to Redis", async ({ run, gives }) => {
+    await using redis = await startRedis();
+    await storeThree(redis.port);
+    await using command = await openOperated(onRedis(redis.port));
+    expect(await run(command)).toEqual(gives);
+  });
+
+  test("import waits for it too", async () => {
+    await using redis = await startRedis();
+    const lines = await storeThree(redis.port);
+    await redis.command("FLUSHALL");
+    await using command = await openOperated(onRedis(redis.port));
+    expect(await command.operator.import(linesOf(new Blob(lines).stream()))).toMatchObject({ written: 3 });
+    expect(Number(await redis.command("DBSIZE"))).toBe(3);
+  });
+
+  test("without Redis: the rest is looked at, and what could not be deleted everywhere is said", async () => {
+    await using it = await openOperated(onRedis(1));
+    await fill(it, 3);
+    expect((await it.operator.stats()).tiers.map(({ name, state }) => [name, state])).toEqual([
+      ["memory", "up"],
+      ["redis", "down"],
+      ["sqlite", "up"],
+    ]);
+    expect(await it.operator.find(pattern, 10)).toHaveLength(3);
+    expect(await Array.fromAsync(it.operator.export(""))).toHaveLength(3);
+    expect(await it.operator.prune()).toBe(0);
+    const refused = { kind: "storage_failed", message: "redis: 无法访问，那里没有删除" };
+    await expect(it.operator.delete(addressKey("kg", "s1", "320k"))).rejects.toMatchObject(refused);
+    expect(await it.operator.find(pattern, 10)).toHaveLength(2);
+    await expect(it.operator.delete("*")).rejects.toMatchObject(refused);
+    expect(await it.operator.find(pattern, 10)).toEqual([]);
+  }, 60_000);
+
+  test("a key is deleted when the command says so, and not a moment later", async () => {
+    await using server = await openOperated(cacheSettings());
+    await fill(server, 1);
+    await server.cache.chain.link("sqlite")?.tier.size?.();
+    await using command = await openOperated(cacheSettings(), server.folder);
+    await command.operator.delete(addressKey("kg", "s0", "320k"));
+    const db = new Database(join(server.folder, "cache.db"), { readonly: true });
+    expect(db.query("SELECT count(*) AS rows FROM cache_entries_v1").get()).toEqual({ rows: 0 });
+    db.close();
+  });
+
+  test("a key that a locked database keeps is not said to be deleted", async () => {
+    await using it = await openOperated(cacheSettings());
+    await fill(it, 1);
+    await it.cache.chain.link("sqlite")?.tier.size?.();
+    const lock = new Database(join(it.folder, "cache.db"));
+    lock.run("BEGIN IMMEDIATE");
+    await expect(it.operator.delete(addressKey("kg", "s0", "320k"))).rejects.toMatchObject({ kind: "storage_failed" });
+    lock.close();
+  }, 60_000);
+});
+
 describe("export and import", () => {
   test("what was exported is what is imported, deadlines included; memory does not keep an older value", async () => {
     await using from = await openOperated(cacheSettings());
@@ -271,8 +360,12 @@ describe("the original's cache", () => {
     for (const row of rows)
       db.query("INSERT INTO cache (module, key, data) VALUES (?, ?, ?)").run(row.module, row.key, ujson(row.data));
     db.query("INSERT INTO cache (module, key, data) VALUES ('urls', 'kg_9_128k', '{broken')").run();
+    // Columns of SQLite take anything.
+    db.query("INSERT INTO cache (module, key, data) VALUES ('urls', x'00ff', x'00ff'), (7, 'kg_9_128k', '{}')").run();
     db.close();
-    expect(await it.operator.importOriginal(path)).toEqual(counts);
+    const { read, skipped, invalid } = counts;
+    const more = { ...counts, read: read + 2, skipped: skipped + 1, invalid: invalid + 1 };
+    expect(await it.operator.importOriginal(path)).toEqual(more);
     await holdsThem(it);
   });
 
@@ -281,12 +374,32 @@ describe("the original's cache", () => {
     await using it = await openOperated(cacheSettings());
     for (const row of rows) await redis.command("SET", `OLD*:${row.module}:${row.key}`, ujson(row.data));
     await redis.command("SET", "OLD*:urls:kg_9_128k", "{broken");
+    await redis.command("HSET", "OLD*:urls:kg_7_128k", "another", "type");
     await redis.command("SET", "OLDER:urls:kg_8_128k", ujson({ expire: false, time: 0, url: "http://a.test/8" }));
     // Other modules are not even read there.
     const found = await it.operator.importOriginalRedis({ port: redis.port, key_prefix: "OLD*" });
-    expect(found).toEqual({ ...counts, read: 11, skipped: 0 });
+    expect(found).toEqual({ ...counts, read: 12, skipped: 0, invalid: counts.invalid + 1 });
     await holdsThem(it);
-    expect(Number(await redis.command("DBSIZE"))).toBe(rows.length + 2);
+    expect(Number(await redis.command("DBSIZE"))).toBe(rows.length + 3);
+  });
+
+  test("rows without a key or content are counted as damaged, and cost the others nothing", async () => {
+    await using it = await openOperated(cacheSettings());
+    const path = join(it.folder, "original.db");
+    const db = new Database(path);
+    db.run("CREATE TABLE cache (id INTEGER PRIMARY KEY, module, key, data)");
+    const good = ujson({ expire: false, time: 0, url: "http://a.test/1" });
+    const put = db.query("INSERT INTO cache (module, key, data) VALUES (?, ?, ?)");
+    for (const [module, key, data] of [
+      ["urls", null, good],
+      ["urls", "kg_1_128k", null],
+      [null, "kg_1_128k", good],
+      ["urls", 5, 6],
+      ["urls", "kg_1_128k", good],
+    ] as const)
+      put.run(module, key, data);
+    db.close();
+    expect(await it.operator.importOriginal(path)).toEqual({ read: 5, written: 1, expired: 0, skipped: 1, invalid: 3 });
   });
 
   test.each([

@@ -105,6 +105,31 @@ describe("Redis access", () => {
     refused.disconnect();
   });
 
+  test.each([
+    { name: "nobody listens there", changes: () => ({ port: 1 }), reason: /ECONNREFUSED|connection/i },
+    {
+      name: "the password is wrong",
+      changes: () => ({ port: server.port, user: "nobody", password: "no" }),
+      reason: /WRONGPASS/,
+    },
+  ])("what fails because $name says so", async ({ changes, reason }) => {
+    const client = createRedisClient(cacheSettings({ redis: changes() }).redis, silentLogger);
+    const tier = createRedisTier({ client, prefix: "p", now: Date.now, announce: async () => undefined });
+    const complaint = () => tier.get("a").then(String, (error) => String(error));
+    await expect(tier.ready?.()).rejects.toThrow(reason);
+    // Known by now: nobody waits for it again.
+    await expect(tier.ready?.()).rejects.toThrow(reason);
+    expect(await complaint()).toMatch(reason);
+    client.disconnect();
+  });
+
+  test("a certificate that cannot be read is named", () => {
+    const settings = cacheSettings({ redis: { tls: true, tls_ca: "/nowhere/ca.pem" } }).redis;
+    expect(() => createRedisClient(settings, silentLogger)).toThrow(
+      "common.cache.redis.tls_ca: cannot read /nowhere/ca.pem",
+    );
+  });
+
   test("the database number is honoured", async () => {
     const client = await connect({ db: 5 });
     await client.set("only-in-5", "1");

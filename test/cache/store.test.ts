@@ -189,6 +189,19 @@ describe("refusals are kept by their kind", () => {
     expect(state.calls).toBe(2);
   });
 
+  test("how it was answered is told before the failure is thrown", async () => {
+    await using it = await openCache(cacheSettings());
+    const { state, ask } = platform<ReturnType<typeof address>>(address("http://a.test/1"));
+    state.answer = new AppError("upstream_no_copyright", "没有");
+    const told: string[] = [];
+    const asked = (bypass: boolean) =>
+      it.addresses.through({ ...request, bypass, note: (status) => void told.push(status) }, ask);
+    await expect(asked(false)).rejects.toThrow();
+    await expect(asked(false)).rejects.toThrow();
+    await expect(asked(true)).rejects.toThrow();
+    expect(told).toEqual(["miss", "negative", "bypass"]);
+  });
+
   test("a refusal of one quality says nothing about another", async () => {
     await using it = await openCache(cacheSettings());
     const { state, ask } = platform<ReturnType<typeof address>>(address("http://a.test/1"));
@@ -313,6 +326,23 @@ describe("who may go past the cache", () => {
     ]);
     expect(state.calls).toBe(2);
     expect(it.addresses.peek(it.addresses.keyOf("kg", "abc", "320k"), by("x"))?.value.url).toBe("http://a.test/2");
+  });
+
+  test.each<{ kind: ErrorKind; kept: boolean }>([
+    { kind: "upstream_unreachable", kept: true },
+    { kind: "upstream_changed", kept: true },
+    { kind: "upstream_verify", kept: true },
+    { kind: "upstream_no_copyright", kept: false },
+  ])("a bypass that ends in $kind leaves the others what was stored: $kept", async ({ kind, kept }) => {
+    await using it = await openCache(cacheSettings());
+    const { state, ask } = platform<ReturnType<typeof address>>(address("http://a.test/1"));
+    await it.addresses.through(request, ask);
+    state.answer = new AppError(kind, "没有");
+    await expect(it.addresses.through({ ...request, bypass: true }, ask)).rejects.toMatchObject({ kind });
+    const other = it.addresses.through({ ...request, client: "b" }, ask);
+    if (kept) expect((await other).status).toBe("hit");
+    else await expect(other).rejects.toMatchObject({ kind });
+    expect(state.calls).toBe(2);
   });
 
   test.each([

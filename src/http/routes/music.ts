@@ -1,4 +1,5 @@
 import { Elysia, t } from "elysia";
+import type { CacheNote } from "../../cache/store.ts";
 import { AppError } from "../../core/errors.ts";
 import { isSourceId, type Quality, SEARCH_TYPES, type SearchType, type SourceId } from "../../core/types.ts";
 import type { Ask, Catalog } from "../../resolve/catalog.ts";
@@ -245,6 +246,7 @@ async function answerUrl(
     bypass: bypass(request, context),
     signal: request.signal,
     step: deps.stepsOf(context),
+    note: noteOf(context),
   });
   context.cacheStatus = answer.cacheStatus;
   return json(urlBody(deps, answer, where.quality));
@@ -274,7 +276,16 @@ export function bypass(request: Request, context: RequestContext): boolean {
 }
 
 export function askOf(deps: Pick<MusicDeps, "stepsOf">, request: Request, context: RequestContext): Ask {
-  return { bypass: bypass(request, context), signal: request.signal, step: deps.stepsOf(context) };
+  const { signal } = request;
+  return { bypass: bypass(request, context), signal, step: deps.stepsOf(context), note: noteOf(context) };
+}
+
+/** For what ends in an error: an answer says more, and replaces this. */
+export function noteOf(context: RequestContext): (status: CacheNote) => void {
+  return (status) => {
+    const kept = status === "hit" || status === "stale" || status === "negative";
+    context.cacheStatus = kept ? `lx; hit; detail=${status}` : `lx; fwd=${status}`;
+  };
 }
 
 export function cacheStatus(cached: Cached<unknown>): string {

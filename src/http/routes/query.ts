@@ -5,7 +5,7 @@ import type { TrackAnswer } from "../../resolve/track.ts";
 import { contextOf } from "../context.ts";
 import { json, looseQuery } from "../schema.ts";
 import { songForm } from "./forms.ts";
-import { askOf, bypass, cacheStatus, type MusicDeps } from "./music.ts";
+import { askOf, bypass, cacheStatus, type MusicDeps, noteOf } from "./music.ts";
 
 const where = { source: t.Optional(t.String()), songId: t.Optional(t.String()) };
 
@@ -28,6 +28,7 @@ export function queryRoutes(deps: MusicDeps) {
           bypass: bypass(request, context),
           signal: request.signal,
           step: deps.stepsOf(context),
+          note: noteOf(context),
         });
         context.cacheStatus = answer.cacheStatus;
         return json(queryUrlBody(deps, answer));

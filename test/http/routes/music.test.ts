@@ -354,3 +354,18 @@ test.each([
   const response = await ask(musicRig({ status }))("/info/kg/1");
   expect(response.headers.get("cache-status")).toBe(header);
 });
+
+test.each([
+  { name: "that was kept", note: "negative", header: "lx; hit; detail=negative" },
+  { name: "of the platform, just now", note: "miss", header: "lx; fwd=miss" },
+  { name: "of the platform, asked anew on purpose", note: "bypass", header: "lx; fwd=bypass" },
+  { name: "before the cache was asked", note: undefined, header: null },
+] as const)("Cache-Status of a failure $name", async ({ note, header }) => {
+  const rig = musicRig({
+    answer: (request) => {
+      if (note !== undefined) request.note?.(note);
+      throw new AppError("upstream_no_copyright", "酷狗: 没有版权");
+    },
+  });
+  expect((await ask(rig)("/url/kg/1/128k")).headers.get("cache-status")).toBe(header);
+});

@@ -47,6 +47,17 @@ describe("success", () => {
   });
 });
 
+test("a failure says how the cache answered", async () => {
+  const rig = musicRig({
+    answer: (request) => {
+      request.note?.("negative");
+      throw new AppError("upstream_no_copyright", "酷狗: 没有版权");
+    },
+  });
+  const response = await ask(rig)("/url?source=kg&songId=1&quality=128k");
+  expect(response.headers.get("cache-status")).toBe("lx; hit; detail=negative");
+});
+
 describe("failures: the status is the code", () => {
   test.each([
     ["/url", 404],
