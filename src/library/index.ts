@@ -184,8 +184,12 @@ async function load(
   put: (track: Track) => void,
   signal: AbortSignal,
 ): Promise<void> {
-  for (const root of roots) await mkdir(root.absolute, { recursive: true }).catch(() => undefined);
   catalogue.keepRoots(roots.map((root) => root.name));
+  for (const root of roots) {
+    // A folder that had songs is away: made anew, it would say that they are gone.
+    if (catalogue.paths(root.name, 0, 1).length > 0) continue;
+    await mkdir(root.absolute, { recursive: true }).catch(() => undefined);
+  }
   for (let after = 0; !signal.aborted; ) {
     const tracks = catalogue.slice(after, LOAD_SLICE);
     for (const track of tracks) put(track);
