@@ -110,6 +110,7 @@ export function createLibrary(deps: LibraryDeps): Library {
         silenceMs: deps.silenceMs ?? SILENCE_MS,
         signal: closing.signal,
         onTrack: (track) => matcher.put(track),
+        isKnown: (id) => matcher.has(id),
         onRemoved: (id) => matcher.remove(id),
         onProgress,
       });
@@ -137,9 +138,13 @@ export function createLibrary(deps: LibraryDeps): Library {
     },
     scan: scans.scan,
     match(query) {
-      const match = matcher.find(query);
-      const track = match === undefined ? undefined : catalogue.get(match.id);
-      return match === undefined || track === undefined ? undefined : { ...match, track };
+      for (let match = matcher.find(query); match !== undefined; match = matcher.find(query)) {
+        const track = catalogue.get(match.id);
+        if (track !== undefined) return { ...match, track };
+        // Another process (`library scan`) has dropped it.
+        matcher.remove(match.id);
+      }
+      return undefined;
     },
     get: (id) => catalogue.get(id),
     list: (query) => catalogue.list(query),

@@ -39,6 +39,7 @@ export interface Matcher {
   readonly size: number;
   put(candidate: Candidate): void;
   remove(id: number): void;
+  has(id: number): boolean;
   find(query: MatchQuery): Match | undefined;
 }
 
@@ -132,6 +133,7 @@ export function createMatcher(options: MatcherOptions): Matcher {
       for (const key of one.keys) unlink(key, id);
       known.delete(id);
     },
+    has: (id) => known.has(id),
     find(query) {
       question = new Map();
       try {

@@ -149,6 +149,24 @@ describe("scan", () => {
     expect(await own.library.scan()).toMatchObject({ removed: 0, unchanged: 1 });
   });
 
+  test("what another process has scanned meanwhile is found, and what it has dropped is not in the way", async () => {
+    await using folder = await temporaryFolder();
+    const audio = join(folder.path, "audio");
+    await writeMp3(join(audio, "old name.mp3"), { title: "Song", artist: "Somebody" });
+    await using server = await openLibrary(folder.path);
+    await server.library.scan();
+    await rename(join(audio, "old name.mp3"), join(audio, "new name.mp3"));
+    await writeMp3(join(audio, "added.mp3"), { title: "Added", artist: "Somebody" });
+    {
+      await using command = await openLibrary(folder.path);
+      expect(await command.library.scan()).toMatchObject({ added: 2, removed: 1 });
+    }
+    expect(await server.library.scan()).toMatchObject({ added: 0, unchanged: 2, removed: 0 });
+    expect(server.library.match({ path: "added.mp3" })?.track.path).toBe("added.mp3");
+    expect(server.library.match({ name: "Song", artist: "Somebody" })?.track.path).toBe("new name.mp3");
+    expect(server.library.match({ path: "old name.mp3" })).toBeUndefined();
+  });
+
   test("there is a bound to the number of files", async () => {
     await using folder = await temporaryFolder();
     for (const name of ["a", "b", "c"]) await writeMp3(join(folder.path, "audio", `${name}.mp3`), undefined);
