@@ -25,7 +25,7 @@ function scanCommand(feature: Feature): Command {
           progress.update(files, known > files ? known : undefined, `${read} read, ${bad} bad`),
         )
         .finally(() => progress.end());
-      for (const problem of summary.problems) context.say(`${problem.root}/${problem.path}: ${problem.reason}`);
+      for (const problem of summary.problems) context.say(shown(`${problem.root}/${problem.path}: ${problem.reason}`));
       const { files, added, changed, removed, bad, milliseconds, truncated } = summary;
       context.result(
         summary,
@@ -63,7 +63,7 @@ function listCommand(feature: Feature): Command {
       const pageSize = wholeNumber(context, "size", 50);
       if (context.values["bad"] === true) {
         const { total, files } = library.badFiles(page, pageSize);
-        const lines = files.map((file) => `${file.root}/${file.path}: ${file.reason}`);
+        const lines = files.map((file) => shown(`${file.root}/${file.path}: ${file.reason}`));
         context.result({ total, files }, [...lines, `${total} bad files`].join("\n"));
         return 0;
       }
@@ -118,8 +118,11 @@ function matchCommand(feature: Feature): Command {
 function line(track: Track): string {
   const length = track.durationSeconds === undefined ? "  ?  " : clock(track.durationSeconds);
   const title = track.title === "" ? track.path : `${track.artists.join("、") || "?"} - ${track.title}`;
-  return `${length}  ${title}  (${track.path})`;
+  return shown(`${length}  ${title}  (${track.path})`);
 }
+
+/** A file's name may hold what a terminal obeys. */
+const shown = (text: string) => text.replace(/[\u0000-\u001f\u007f-\u009f]/g, "\ufffd");
 
 function clock(seconds: number): string {
   const whole = Math.floor(seconds);

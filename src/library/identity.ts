@@ -22,11 +22,20 @@ export interface NameForms {
   loose: string;
   /** "Artist - Title" and "Title - Artist" readings. */
   readings: Identity[];
+  /** "22 - Taylor Swift": the song of that number, if it is no track number. Only for what is asked. */
+  numberTitle: Identity[];
+  /** Begins with a track number. */
+  numbered: boolean;
   /** Compact ends of the stem at a boundary: "周杰伦 - 晴天" ends in "晴天". `firm`: the boundary is " - ", "_" or a number. */
   tails: { key: string; firm: boolean }[];
 }
 
-const LEADING_NUMBER = /^(?:\d{1,2}-)?\d{1,3}(?:\s*[.、)\]-]\s*|\s+|_)(?=\S)/u;
+/**
+ * A track number before the name. After a blank alone it is one before Han and kana, with a leading zero, or with the
+ * disc: "21 Guns" is a title.
+ */
+const LEADING_NUMBER =
+  /^(?:(?:0\d{1,2}|\d{1,2}-\d{1,3})\s+|\d{1,3}\s+(?=[\p{sc=Han}\p{sc=Hira}\p{sc=Kana}])|(?:\d{1,2}-)?\d{1,3}(?:\s*[.、)\]-]\s*|_))(?=\S)/u;
 /** "<source>_<songId>_<quality>": files that this server or the original stored. */
 const STORED_NAME = /^(kg|tx|wy|mg|kw)_(.+)_([a-z0-9]+(?:_plus)?)$/u;
 
@@ -42,6 +51,8 @@ export function nameForms(name: string, extensions: ReadonlySet<string>): NameFo
     letters: compact(stem),
     loose: [whole.key, ...whole.versions, whole.detail, ...whole.extras].join("|"),
     readings: readings(stem),
+    numberTitle: numberTitle(stem),
+    numbered: LEADING_NUMBER.test(stem),
     tails: tails(stem),
   };
 }
@@ -84,6 +95,11 @@ function readings(stem: string): Identity[] {
   return found;
 }
 
+function numberTitle(stem: string): Identity[] {
+  const [, number, artist] = /^(\d{1,3})\s+-\s+(.+)$/u.exec(stem) ?? [];
+  return number === undefined || artist === undefined || artist.includes(" - ") ? [] : [reading(number, artist)];
+}
+
 function reading(titleText: string, artistText: string): Identity {
   const title = parseTitle(titleText);
   const artist = parseTitle(artistText);
@@ -97,13 +113,15 @@ const MAX_TAILS = 6;
 
 function tails(stem: string): NameForms["tails"] {
   const found: NameForms["tails"] = [];
+  const numberLength = LEADING_NUMBER.exec(stem)?.[0].length ?? 0;
   const boundary = /\s+-\s+|\s*_\s*|[.、]\s*|\s+|(?<=\p{Script=Han})-|-(?=\p{Script=Han})/gu;
   for (const match of stem.matchAll(boundary)) {
     const rest = stem.slice(match.index + match[0].length);
-    const before = stem.slice(0, match.index);
-    const firm = /[-_]/u.test(match[0]) || /^[\d\s.-]+$/u.test(before);
+    const firm = /[-_]/u.test(match[0]) || match.index + match[0].length === numberLength;
     const key = compact(rest);
-    if (key !== "" && /[\p{L}\p{N}]/u.test(key)) found.push({ key: looseTail(rest), firm });
+    // Elsewhere a blank stands between any two words: "Light" is no name for "Red Light".
+    const apart = firm || /[\p{sc=Han}\p{sc=Hira}\p{sc=Kana}]/u.test(key);
+    if (apart && /[\p{L}\p{N}]/u.test(key)) found.push({ key: looseTail(rest), firm });
     if (found.length === MAX_TAILS) break;
   }
   return found;

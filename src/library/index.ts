@@ -110,6 +110,7 @@ export function createLibrary(deps: LibraryDeps): Library {
         silenceMs: deps.silenceMs ?? SILENCE_MS,
         signal: closing.signal,
         onTrack: (track) => matcher.put(track),
+        isKnown: (id) => matcher.has(id),
         onRemoved: (id) => matcher.remove(id),
         onProgress,
       });
@@ -137,9 +138,13 @@ export function createLibrary(deps: LibraryDeps): Library {
     },
     scan: scans.scan,
     match(query) {
-      const match = matcher.find(query);
-      const track = match === undefined ? undefined : catalogue.get(match.id);
-      return match === undefined || track === undefined ? undefined : { ...match, track };
+      for (let match = matcher.find(query); match !== undefined; match = matcher.find(query)) {
+        const track = catalogue.get(match.id);
+        if (track !== undefined) return { ...match, track };
+        // Another process (`library scan`) has dropped it.
+        matcher.remove(match.id);
+      }
+      return undefined;
     },
     get: (id) => catalogue.get(id),
     list: (query) => catalogue.list(query),
@@ -184,8 +189,12 @@ async function load(
   put: (track: Track) => void,
   signal: AbortSignal,
 ): Promise<void> {
-  for (const root of roots) await mkdir(root.absolute, { recursive: true }).catch(() => undefined);
   catalogue.keepRoots(roots.map((root) => root.name));
+  for (const root of roots) {
+    // A folder that had songs is away: made anew, it would say that they are gone.
+    if (catalogue.paths(root.name, 0, 1).length > 0) continue;
+    await mkdir(root.absolute, { recursive: true }).catch(() => undefined);
+  }
   for (let after = 0; !signal.aborted; ) {
     const tracks = catalogue.slice(after, LOAD_SLICE);
     for (const track of tracks) put(track);

@@ -39,6 +39,7 @@ export interface Matcher {
   readonly size: number;
   put(candidate: Candidate): void;
   remove(id: number): void;
+  has(id: number): boolean;
   find(query: MatchQuery): Match | undefined;
 }
 
@@ -132,6 +133,7 @@ export function createMatcher(options: MatcherOptions): Matcher {
       for (const key of one.keys) unlink(key, id);
       known.delete(id);
     },
+    has: (id) => known.has(id),
     find(query) {
       question = new Map();
       try {
@@ -161,9 +163,7 @@ function makeEntry(candidate: Candidate, extensions: ReadonlySet<string>): { ent
   const forms = nameForms(lastSegment(candidate.path), extensions);
   const tagged = candidate.title.trim() !== "";
   const known = tagged && candidate.artists.length > 0;
-  const identities = known
-    ? [tagIdentity(candidate.title, candidate.artists)]
-    : [...(tagged ? [tagIdentity(candidate.title, [])] : []), ...forms.readings];
+  const identities = identitiesOf(candidate, forms);
   const keys = new Set([
     `n:${forms.exact}`,
     `f:${forms.folded}`,
@@ -189,6 +189,15 @@ function makeEntry(candidate: Candidate, extensions: ReadonlySet<string>): { ent
     rank: (candidate.lossless ? 100_000 : 0) + (candidate.bitrate ?? 0),
   };
   return { entry, keys: [...keys] };
+}
+
+function identitiesOf({ title, artists }: Candidate, { readings }: NameForms): Identity[] {
+  if (title.trim() === "") return readings;
+  const tags = tagIdentity(title, artists);
+  if (artists.length > 0) return [tags];
+  // The tags name no artist: the file's name may.
+  const named = readings.filter((own) => own.title.key === tags.title.key && sameVersion(own, tags));
+  return named.length > 0 ? named : [tags, ...readings];
 }
 
 type Lookup = (key: string) => Entry[];
@@ -255,7 +264,8 @@ function* byPath(
     if (hit) yield hit;
     return;
   }
-  const identities = asked === undefined ? forms.readings : [asked, ...forms.readings];
+  const named = [...forms.readings, ...forms.numberTitle];
+  const identities = asked === undefined ? named : [asked, ...named];
   const tags = byTags(identities, at, query);
   if (tags) yield tags;
   const part = byPart(forms, at, folders, query, asked);
@@ -410,10 +420,8 @@ function explains(entry: Entry, forms: NameForms): boolean {
 /** The longer request names the file's own artist, or the file names none. */
 function agrees(entry: Entry, forms: NameForms): boolean {
   if (!entry.tagged) return true;
-  const numbered = /^[\d\s.-]+[.\s-]/u.test(forms.stem);
-  return entry.identities.some((own) =>
-    own.artists.length === 0 ? numbered : forms.readings.length === 0 && numbered,
-  );
+  const { numbered, readings } = forms;
+  return entry.identities.some((own) => (own.artists.length === 0 ? numbered : readings.length === 0 && numbered));
 }
 
 function looseOf({ title }: Identity): string {
@@ -434,6 +442,7 @@ function bySlip(asked: Identity[], at: Lookup, query: MatchQuery): Match | undef
           slippable(own.title.key) &&
           own.title.extras.join("|") === identity.title.extras.join("|") &&
           sameVersion(own, identity) &&
+          numeralOf(own.title.key) === numeralOf(identity.title.key) &&
           oneSlip(own.title.key, identity.title.key),
       );
       if (fits) found.add(entry);
@@ -444,6 +453,9 @@ function bySlip(asked: Identity[], at: Lookup, query: MatchQuery): Match | undef
 }
 
 const slippable = (key: string) => key.length >= MIN_SLIP_LENGTH && /^[a-z]+$/.test(key);
+
+/** "Unforgiven III" is no slip of "Unforgiven II". */
+const numeralOf = (key: string) => /[ivx]*$/.exec(key)?.[0];
 
 /** Damerau distance of exactly one; the first letter must agree. */
 export function oneSlip(a: string, b: string): boolean {

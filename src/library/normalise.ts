@@ -78,7 +78,10 @@ export function fold(text: string): string {
 
 const LATIN_MARKED = /[\u00c0-\u024f\u1e00-\u1eff]/;
 
-/** Letters and digits only, without Latin accents. A text made of signs alone ("???") keeps them. */
+/**
+ * Letters and digits only, without Latin accents. A text or a part of it made of signs alone ("???", "Moby - ∞")
+ * keeps them, and digits that were apart stay so: "1+1" is not "11".
+ */
 export function compact(folded: string): string {
   const plain = LATIN_MARKED.test(folded)
     ? folded
@@ -86,6 +89,12 @@ export function compact(folded: string): string {
         .replace(/(\p{Script=Latin})\p{M}+/gu, "$1")
         .normalize("NFC")
     : folded;
-  const letters = plain.replace(/[^\p{L}\p{N}\p{M}]+/gu, "");
+  const letters = plain.replace(/[^\p{L}\p{N}\p{M}]+/gu, (signs: string, at: number) => {
+    const [before, after] = [plain[at - 1] ?? "", plain[at + signs.length] ?? ""];
+    if (/\d/.test(before) && /\d/.test(after)) return ".";
+    if (!/[-_]/.test(signs)) return "";
+    const parts = signs.replace(/\s+/g, "").split(/[-_]+/);
+    return parts.slice(before === "" ? 0 : 1, after === "" ? undefined : -1).join("");
+  });
   return letters === "" ? folded.replace(/\s+/g, "") : letters;
 }

@@ -40,6 +40,8 @@ export interface ScanDeps {
   /** Ends the scan; what has been read stays. */
   signal?: AbortSignal;
   onTrack(track: Track): void;
+  /** False = this process has not been told of the track: another one has scanned it. */
+  isKnown(id: number): boolean;
   onRemoved(id: number): void;
   onProgress?(progress: ScanProgress): void;
 }
@@ -150,6 +152,10 @@ function createRun(deps: ScanDeps, started: number): Run {
   const nameOf = (root: number) => deps.roots[root]?.name ?? "";
   const keyOf = (root: string, path: string) => `${root}\0${path}`;
   const isSame = (a: { size: number; mtime: number }, b: FileState) => a.size === b.size && a.mtime === b.mtime;
+  const tell = (id: number) => {
+    const track = catalogue.get(id);
+    if (track !== undefined) deps.onTrack(track);
+  };
   const progress = () => {
     const { added, changed, unchanged, bad } = counts;
     deps.onProgress?.({ files: added + changed + unchanged + bad, read: added + changed, bad });
@@ -163,8 +169,10 @@ function createRun(deps: ScanDeps, started: number): Run {
         const known = catalogue.at(root, file.path);
         if (known !== undefined) seen.ids.add(known.id);
         const bad = known === undefined ? catalogue.badAt(root, file.path) : undefined;
-        if (known !== undefined && isSame(known, file) && known.side === file.side) counts.unchanged++;
-        else if (bad !== undefined && isSame(bad, file)) {
+        if (known !== undefined && isSame(known, file) && known.side === file.side) {
+          counts.unchanged++;
+          if (!deps.isKnown(known.id)) tell(known.id);
+        } else if (bad !== undefined && isSame(bad, file)) {
           seen.bad.add(keyOf(root, file.path));
           counts.bad++;
         } else wanted.push(at);
@@ -191,10 +199,7 @@ function createRun(deps: ScanDeps, started: number): Run {
           if (file !== undefined) run.markBad(file, reason);
         }
       });
-      for (const id of stored) {
-        const track = catalogue.get(id);
-        if (track !== undefined) deps.onTrack(track);
-      }
+      for (const id of stored) tell(id);
       progress();
     },
     problem(root, path, reason) {

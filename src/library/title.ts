@@ -54,7 +54,9 @@ const NEUTRAL = new RegExp(
     "^(?:flac|mp3|ape|wav|m4a|\\d{2,4} ?k(?:bps)?|hi-?res|24bit|无损|无损音质|高品质|高音质|完整版|原版|原唱|正式版|歌词版|动态歌词)$",
     "^(?:\\d{4} )?(?:digital(?:ly)? )?remaster(?:ed)?(?: \\d{4}| version)*$",
     "^\\d{4}(?:年)? ?(?:重制|重制版|修复版)?$",
-    "(?:主题曲|片尾曲|片头曲|插曲|推广曲|宣传曲|原声带|主打歌|广告曲|角色曲|op|ed|ost|soundtrack)$",
+    "(?:主题曲|片尾曲|片头曲|插曲|推广曲|宣传曲|原声带|主打歌|广告曲|角色曲)$",
+    // A word of its own: "unplugged", "slowed" and "hip hop" end in these letters too.
+    "(?:^|[^a-z])(?:op|ed|ost|soundtrack)$",
     "^《.+》",
     "^(?:电影|电视剧|动画|动漫|游戏|综艺)",
     "^from (?:the )?.+$",
@@ -123,9 +125,12 @@ function classify(text: string, found: Found): void {
     found.guests.push(...splitArtists(guest[1] ?? ""));
     return;
   }
-  if (NEUTRAL.test(text)) return;
+  // Versions first: "official remix" and "《歌手》现场" are no mere notes. What stands in quotes is another work's name.
+  const spoken = text.replace(QUOTES, " ");
+  const neutral = NEUTRAL.test(text);
   for (const [kind, pattern] of VERSIONS) {
-    const match = pattern.exec(text);
+    if (neutral && kind === "part") continue;
+    const match = pattern.exec(neutral ? spoken : text);
     if (match === null) continue;
     found.versions.add(kind);
     const left = compact(
@@ -134,6 +139,7 @@ function classify(text: string, found: Found): void {
     if (/[\p{L}\p{N}]/u.test(left)) found.details.push(left);
     return;
   }
+  if (neutral) return;
   if (NAMED_VERSION.test(text)) found.versions.add(compact(text));
   else found.extras.push(compact(text));
 }
@@ -150,7 +156,8 @@ export function splitArtists(text: string): string[] {
   const parts = text.split(/[、;,，/&|+]|\s+(?:feat|ft|featuring|with|vs|and|x|×)\b\.?\s+/u);
   const names = new Set<string>();
   for (const part of parts) {
-    const plain = part.replace(BRACKETS, " ").trim() || part.trim();
+    const named = part.replace(BRACKETS, " ").trim() || part.trim();
+    const plain = named.replace(/^the (?=\S)/u, "");
     if (plain !== "" && !NO_ARTIST.test(plain)) names.add(compact(plain));
   }
   return [...names];

@@ -1,4 +1,4 @@
-import { type Dirent, statSync } from "node:fs";
+import { type Dirent, lstatSync, realpathSync, statSync } from "node:fs";
 import { readdir, realpath } from "node:fs/promises";
 import { dirname, join, relative, sep } from "node:path";
 import type { FileState } from "./track.ts";
@@ -68,7 +68,7 @@ export async function* walk(options: WalkOptions): AsyncGenerator<FileState, Wal
     const entries = await list(folder);
     if (entries === undefined) return;
     const names = new Set(entries.map((entry) => entry.name));
-    const sides = createSides(folder.path, names);
+    const sides = createSides(folder.path, names, mayLead);
     for (const entry of entries) {
       if (entry.name.startsWith(".") || SKIPPED.has(entry.name)) continue;
       const path = join(folder.path, entry.name);
@@ -99,8 +99,7 @@ export async function* walk(options: WalkOptions): AsyncGenerator<FileState, Wal
   async function* followLink(link: Folder): AsyncGenerator<FileState> {
     try {
       const target = await realpath(link.path);
-      const inside = real.some((root) => root !== undefined && isInside(root, target));
-      if (!inside && !options.followOutside) {
+      if (!mayLead(target)) {
         options.onProblem(link.root, below(link.root, link.path), "符号链接指向音乐目录之外");
         return;
       }
@@ -109,11 +108,16 @@ export async function* walk(options: WalkOptions): AsyncGenerator<FileState, Wal
         if (link.depth <= MAX_DEPTH) queue.push(link);
       } else if (info.isFile() && isAudio(link.path) && !seen.has(`${info.dev}:${info.ino}`)) {
         linked.add(`${info.dev}:${info.ino}`);
-        yield* file(link.root, link.path, createSides(dirname(link.path), undefined), true);
+        yield* file(link.root, link.path, createSides(dirname(link.path), undefined, mayLead), true);
       }
     } catch (error) {
       problem(link.root, link.path, error);
     }
+  }
+
+  /** @param target real path */
+  function mayLead(target: string): boolean {
+    return options.followOutside || real.some((root) => root !== undefined && isInside(root, target));
   }
 
   async function* file(root: number, path: string, sides: Sides, isLink = false): AsyncGenerator<FileState> {
@@ -172,7 +176,7 @@ function realRoots(roots: readonly string[]): Promise<(string | undefined)[]> {
 type Sides = (audioPath: string) => Promise<string>;
 
 /** Tells the lyric file and picture that belong to an audio file; what belongs to the folder is looked at once. */
-function createSides(folder: string, names: Set<string> | undefined): Sides {
+function createSides(folder: string, names: Set<string> | undefined, mayLead: (target: string) => boolean): Sides {
   let all = names;
   let byLower: Map<string, string> | undefined;
   let folderImage: string | undefined;
@@ -183,19 +187,22 @@ function createSides(folder: string, names: Set<string> | undefined): Sides {
     const stem = base.slice(0, base.lastIndexOf(".")).toLowerCase();
     const lyric = byLower.get(`${stem}.lrc`);
     const image = ["jpg", "jpeg", "png", "webp"].map((kind) => byLower?.get(`${stem}.${kind}`)).find(Boolean);
-    folderImage ??= mark(folder, [...byLower.values()].filter((name) => FOLDER_IMAGE.test(name)).sort()[0]);
-    const parts = [mark(folder, lyric), image === undefined ? folderImage : mark(folder, image)];
+    folderImage ??= mark(folder, mayLead, [...byLower.values()].filter((name) => FOLDER_IMAGE.test(name)).sort()[0]);
+    const parts = [mark(folder, mayLead, lyric), image === undefined ? folderImage : mark(folder, mayLead, image)];
     return parts.filter((part) => part !== "").join("\n");
   };
 }
 
 const isSide = (name: string) => /\.lrc$/i.test(name) || IMAGE.test(name);
 
-/** "name|size|mtime", by which a change shows; empty for what is not a plain file. */
-function mark(folder: string, name: string | undefined): string {
+/** "name|size|mtime", by which a change shows; empty for what is not a plain file of the folders. */
+function mark(folder: string, mayLead: (target: string) => boolean, name: string | undefined): string {
   if (name === undefined) return "";
   try {
-    const info = statSync(join(folder, name));
+    const path = join(folder, name);
+    const own = lstatSync(path);
+    if (own.isSymbolicLink() && !mayLead(realpathSync(path))) return "";
+    const info = own.isSymbolicLink() ? statSync(path) : own;
     return info.isFile() ? `${name}|${info.size}|${Math.trunc(info.mtimeMs)}` : "";
   } catch {
     // Gone since the folder was listed.

@@ -115,7 +115,8 @@ export function createRemote(options: RemoteOptions): Remote {
       const probe: RemoteRequest = { method: "PROPFIND", path: "/", headers, body: () => PROPFIND_BODY };
       const response = await once(probe, base, false);
       await response.body?.cancel();
-      auth.learn(response.status, response.headers.get("www-authenticate"));
+      // A fault says nothing of how the server wants them; the next question will.
+      if (response.status < 500) auth.learn(response.status, response.headers.get("www-authenticate"));
     })().finally(() => {
       settling = undefined;
     });

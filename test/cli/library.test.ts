@@ -2,7 +2,7 @@ import { afterAll, beforeAll, expect, test } from "bun:test";
 import { join } from "node:path";
 import type { CommandContext } from "../../src/cli/command.ts";
 import { libraryCommands } from "../../src/cli/library.ts";
-import { openLibrary, type TestLibrary, temporaryFolder, writeGoldenShelf } from "../library/shelf.ts";
+import { openLibrary, type TestLibrary, temporaryFolder, writeGoldenShelf, writeMp3 } from "../library/shelf.ts";
 
 let folder: Awaited<ReturnType<typeof temporaryFolder>>;
 let own: TestLibrary;
@@ -50,6 +50,30 @@ test("scan tells counts and progress", async () => {
   expect(text).toMatch(/^5 files in [\d.]+ s: 5 added, 0 changed, 0 removed, 0 bad$/);
   expect(value).toMatchObject({ added: 5 });
   expect(progress).toBeGreaterThan(0);
+});
+
+test("a file name that speaks to the terminal does not reach it", async () => {
+  await using other = await temporaryFolder();
+  await writeMp3(join(other.path, "audio", "a\u001b]0;owned\u0007\nb.mp3"), undefined);
+  await Bun.write(join(other.path, "audio", "bad\u001b[2J.mp3"), "no audio");
+  await using shelf = await openLibrary(other.path);
+  await shelf.library.scan();
+  const context = { positionals: [], json: false, dataDir: other.path, configFile: undefined, say() {} };
+  for (const bad of [false, true]) {
+    let text = "";
+    const list = libraryCommands(async () => shelf.library).find((one) => one.name === "library list");
+    await list?.run({
+      ...context,
+      values: { bad },
+      result: (_value, said) => {
+        text = said ?? "";
+      },
+      progress: () => ({ update() {}, end() {} }),
+      app: () => Promise.reject(new Error("not needed")),
+    });
+    expect(text).toContain(bad ? "bad\ufffd[2J.mp3" : "a\ufffd]0;owned\ufffd\ufffdb.mp3");
+    expect(text).not.toMatch(/[\u0000-\u0009\u000b-\u001f]/);
+  }
 });
 
 test("list searches and pages", async () => {

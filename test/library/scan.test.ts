@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import { chmod, copyFile, mkdir, rename, rm, stat, symlink, utimes, writeFile } from "node:fs/promises";
+import { chmod, copyFile, exists, mkdir, rename, rm, stat, symlink, utimes, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import iconv from "iconv-lite";
 import { makeAudio } from "../platforms/audio.ts";
@@ -129,6 +129,44 @@ describe("scan", () => {
     expect(paths(fewer.library)).toEqual(["a.mp3"]);
   });
 
+  test("a root that is away at the start keeps its songs, and is there again when it comes back", async () => {
+    await using folder = await temporaryFolder();
+    const disk = join(folder.path, "disk");
+    await writeMp3(join(disk, "music", "a.mp3"), { title: "a" });
+    {
+      await using own = await openLibrary(folder.path, { audio_path: join(disk, "music") });
+      await own.library.scan();
+    }
+    await rename(disk, `${disk}.away`);
+    {
+      await using own = await openLibrary(folder.path, { audio_path: join(disk, "music") });
+      expect(await own.library.scan()).toMatchObject({ removed: 0 });
+      expect(paths(own.library)).toEqual(["a.mp3"]);
+      expect(await exists(disk)).toBe(false);
+    }
+    await rename(`${disk}.away`, disk);
+    await using own = await openLibrary(folder.path, { audio_path: join(disk, "music") });
+    expect(await own.library.scan()).toMatchObject({ removed: 0, unchanged: 1 });
+  });
+
+  test("what another process has scanned meanwhile is found, and what it has dropped is not in the way", async () => {
+    await using folder = await temporaryFolder();
+    const audio = join(folder.path, "audio");
+    await writeMp3(join(audio, "old name.mp3"), { title: "Song", artist: "Somebody" });
+    await using server = await openLibrary(folder.path);
+    await server.library.scan();
+    await rename(join(audio, "old name.mp3"), join(audio, "new name.mp3"));
+    await writeMp3(join(audio, "added.mp3"), { title: "Added", artist: "Somebody" });
+    {
+      await using command = await openLibrary(folder.path);
+      expect(await command.library.scan()).toMatchObject({ added: 2, removed: 1 });
+    }
+    expect(await server.library.scan()).toMatchObject({ added: 0, unchanged: 2, removed: 0 });
+    expect(server.library.match({ path: "added.mp3" })?.track.path).toBe("added.mp3");
+    expect(server.library.match({ name: "Song", artist: "Somebody" })?.track.path).toBe("new name.mp3");
+    expect(server.library.match({ path: "old name.mp3" })).toBeUndefined();
+  });
+
   test("there is a bound to the number of files", async () => {
     await using folder = await temporaryFolder();
     for (const name of ["a", "b", "c"]) await writeMp3(join(folder.path, "audio", `${name}.mp3`), undefined);
@@ -186,6 +224,29 @@ describe("symbolic links", () => {
     expect(paths(open.library).length).toBe(2);
     const secret = open.library.match({ path: "out.mp3" });
     expect(secret?.track.title).toBe("secret");
+  });
+
+  test("a link out of the folders is no companion of a song", async () => {
+    await using folder = await temporaryFolder();
+    const audio = join(folder.path, "audio");
+    const picture = await makePicture(8, [1, 2, 3]);
+    await writeMp3(join(audio, "a.mp3"), { title: "a" });
+    await writeMp3(join(audio, "b.mp3"), { title: "b" });
+    await writeFile(join(folder.path, "out.png"), picture);
+    await writeFile(join(folder.path, "out.lrc"), "[00:01.00]secret");
+    await symlink(join(folder.path, "out.png"), join(audio, "a.png"));
+    await symlink(join(folder.path, "out.lrc"), join(audio, "a.lrc"));
+    await writeFile(join(audio, "shared.png"), picture);
+    await symlink("shared.png", join(audio, "b.png"));
+    {
+      await using own = await openLibrary(folder.path);
+      await own.library.scan();
+      expect(own.library.match({ path: "a.mp3" })?.track).toMatchObject({ cover: "none", lyric: "none" });
+      expect(own.library.match({ path: "b.mp3" })?.track).toMatchObject({ cover: "file" });
+    }
+    await using open = await openLibrary(folder.path, { follow_outside: true });
+    await open.library.scan();
+    expect(open.library.match({ path: "a.mp3" })?.track).toMatchObject({ cover: "file", lyric: "file" });
   });
 
   test("a folder that may not be read is a problem, not an end", async () => {

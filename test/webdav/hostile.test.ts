@@ -253,6 +253,23 @@ describe("the password stays with the configured server", () => {
     expect(seen.slice(1).every((header) => header.startsWith("Digest ") && !header.includes("geheim"))).toBe(true);
     expect(seen.length).toBe(4);
   });
+
+  test("Digest: a server that fails at the first question sees no password either", async () => {
+    const seen: string[] = [];
+    using server = serve((request) => {
+      const header = request.headers.get("authorization");
+      seen.push(header ?? "none");
+      if (seen.length === 1) return new Response("", { status: 500 });
+      if (header?.startsWith("Digest ")) return new Response("ok");
+      return new Response("", {
+        status: 401,
+        headers: { "www-authenticate": 'Digest realm="m", nonce="n", qop="auth"' },
+      });
+    });
+    await using webdav = openSource({ url: server.url, username: "u", password: "geheim" });
+    expect((await webdav.remote.send({ method: "GET", path: "/a.mp3" })).status).toBe(200);
+    expect(seen.map((header) => header.split(" ")[0])).toEqual(["none", "none", "Digest"]);
+  });
 });
 
 describe("a dead server", () => {

@@ -1,3 +1,4 @@
+import { TransformDecodeError } from "@sinclair/typebox/value";
 import { Elysia, NotFoundError, ParseError, ValidationError } from "elysia";
 import { AppError, isAppError } from "../../core/errors.ts";
 import type { Logger } from "../../ops/log.ts";
@@ -7,6 +8,8 @@ import { errorResponse } from "../server.ts";
 import { pathOf } from "../target.ts";
 
 const MAX_FIELDS = 20;
+/** Elysia tells by this name that a number in a query or path is out of its bounds, and lets everything else pass. */
+const DECODE_ERROR = "TransformDecodeError";
 
 /** A group of routes, ready to be mounted. */
 export type RouteGroup = Elysia<string>;
@@ -16,6 +19,8 @@ export type RouteGroup = Elysia<string>;
  * foresee is logged as an error.
  */
 export function composeRoutes(groups: readonly unknown[], log: Logger) {
+  // A minified build renames classes: without this, `pageSize=-1` lists everything.
+  Object.defineProperty(TransformDecodeError, "name", { value: DECODE_ERROR });
   const app = new Elysia({ strictPath: true, normalize: false }).onError(({ error, request, set }) => {
     const known = request.signal.aborted ? clientLeft(error) : knownError(error, pathOf(request.url));
     if (known.kind === "internal" || known.kind === "storage_failed") {

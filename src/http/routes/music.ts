@@ -200,8 +200,10 @@ export function musicRoutes(deps: MusicDeps) {
         detail: { summary: "评论 / comments", ...answersDetail() },
       },
     )
-    .get("/:method/:source/:songId", ({ params }) => unknownMethod(deps, params.source), { detail: { hide: true } })
-    .get("/:method/:source/:songId/:quality", ({ params }) => unknownMethod(deps, params.source), {
+    .all("/:method/:source/:songId", ({ request, params }) => unknownMethod(deps, request, params.source), {
+      detail: { hide: true },
+    })
+    .all("/:method/:source/:songId/:quality", ({ request, params }) => unknownMethod(deps, request, params.source), {
       detail: { hide: true },
     });
 
@@ -299,7 +301,12 @@ function sourceOf(deps: Pick<MusicDeps, "enabled">, source: string): SourceId {
   return source;
 }
 
-function unknownMethod(deps: MusicDeps, source: string): never {
+/**
+ * For paths of three and four words, whatever they are. Its routes are `.all`, as those of `/webdav/…` are: the router
+ * asks the routes of a method first, and there these would come before.
+ */
+function unknownMethod(deps: MusicDeps, { method }: Request, source: string): never {
+  if (method !== "GET" && method !== "HEAD") throw new AppError("not_found", "未找到您所请求的资源");
   sourceOf(deps, source);
   throw new AppError("unsupported", "未知的源或不支持的方法");
 }
