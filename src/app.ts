@@ -1,5 +1,4 @@
 import type { Database } from "bun:sqlite";
-import { mkdir } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import type { Redis } from "ioredis";
 import { type Access, createAccess } from "./access/access.ts";
@@ -368,7 +367,7 @@ export async function openApp(place: AppPlace): Promise<App> {
       webdav.start();
       mirror.start();
       // A WebDAV client can only write into a folder that is there.
-      if (common.webdav_server.enable) await mkdir(library.uploadFolder, { recursive: true });
+      if (common.webdav_server.enable) await library.makeUploadFolder();
       await audio.start();
       scripts.start().catch((error: unknown) => log.warn("scripts did not start", { error }));
       scripts.schedule(schedule);

@@ -29,6 +29,8 @@ const BUSY_MS = 5;
 const PAGE_BYTES = 4096;
 /** SQLite's own page cache (KiB): the inner pages of a large table and the rows in use. */
 const PAGES_KIB = 16_000;
+/** Of a cache, a damaged file is worth a look and no more; a failing disk must not be filled with them. */
+const KEPT_ASIDE = 1;
 
 export function createSqliteFile({ path, maxFileBytes, now, log }: SqliteFileOptions): SqliteFile {
   let open: { db: Database; table: CacheTable; number: number | undefined } | undefined;
@@ -38,7 +40,7 @@ export function createSqliteFile({ path, maxFileBytes, now, log }: SqliteFileOpt
   function connect(): CacheTable {
     if (closed) throw new Error("cache is closed");
     if (open !== undefined) return open.table;
-    const db = openDatabase(path, log);
+    const db = openDatabase(path, log, KEPT_ASIDE);
     try {
       db.run(`PRAGMA busy_timeout = ${BUSY_MS}`);
       db.run(`PRAGMA cache_size = -${PAGES_KIB}`);
@@ -48,7 +50,7 @@ export function createSqliteFile({ path, maxFileBytes, now, log }: SqliteFileOpt
     } catch (error) {
       db.close();
       if (!isCorrupt(error)) throw error;
-      setAside(path, error, log);
+      setAside(path, error, log, KEPT_ASIDE);
       return connect();
     }
   }
@@ -70,7 +72,7 @@ export function createSqliteFile({ path, maxFileBytes, now, log }: SqliteFileOpt
       if (isLost(error)) disconnect();
       if (!isCorrupt(error) || path === ":memory:") throw error;
       disconnect();
-      setAside(path, error, log);
+      setAside(path, error, log, KEPT_ASIDE);
       connect();
       return empty;
     }

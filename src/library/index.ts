@@ -71,6 +71,8 @@ export interface Library {
   readonly folders: readonly string[];
   /** Absolute folder that uploads go to. */
   readonly uploadFolder: string;
+  /** For those who write into it by themselves (WebDAV). Does nothing while the disk that it lies on is away. */
+  makeUploadFolder(): Promise<void>;
   close(): Promise<void>;
 }
 
@@ -127,6 +129,11 @@ export function createLibrary(deps: LibraryDeps): Library {
     folders: roots.map((root) => root.absolute),
     folderOf: (track) => roots.find((root) => root.name === track.root)?.absolute,
     uploadFolder,
+    async makeUploadFolder() {
+      const [root] = roots;
+      const there = root === undefined || (await stat(root.absolute).catch(() => undefined)) !== undefined;
+      if (there || !hadSongs(catalogue, root)) await mkdir(uploadFolder, { recursive: true });
+    },
     start() {
       const folders = roots.map((root) => root.absolute);
       ready.then(
@@ -183,6 +190,11 @@ function safeFolder(name: string): string {
   return parts.length === 0 ? "upload" : join(...parts);
 }
 
+/** When such a folder is not there, its disk is away: made anew, it would say that the songs are gone. */
+function hadSongs(catalogue: Catalogue, root: Root): boolean {
+  return catalogue.paths(root.name, 0, 1).length > 0;
+}
+
 async function load(
   catalogue: Catalogue,
   roots: readonly Root[],
@@ -191,9 +203,7 @@ async function load(
 ): Promise<void> {
   catalogue.keepRoots(roots.map((root) => root.name));
   for (const root of roots) {
-    // A folder that had songs is away: made anew, it would say that they are gone.
-    if (catalogue.paths(root.name, 0, 1).length > 0) continue;
-    await mkdir(root.absolute, { recursive: true }).catch(() => undefined);
+    if (!hadSongs(catalogue, root)) await mkdir(root.absolute, { recursive: true }).catch(() => undefined);
   }
   for (let after = 0; !signal.aborted; ) {
     const tracks = catalogue.slice(after, LOAD_SLICE);

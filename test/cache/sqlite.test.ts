@@ -259,6 +259,17 @@ describe("a database that is damaged", () => {
     expect((await readdir(folder)).some((name) => /^cache\.db\.corrupt-\d+$/.test(name))).toBe(true);
     expect(warnings()).toEqual(["database was corrupt and has been set aside"]);
   });
+
+  test("however often that happens, one of them is kept", async () => {
+    for (let turn = 0; turn < 3; turn++) {
+      await filled();
+      await damage(() => Buffer.from(`hello, world ${turn}. `.repeat(1000)));
+      await open().close();
+    }
+    const aside = (await readdir(folder)).filter((name) => name.includes(".corrupt-"));
+    expect(aside).toHaveLength(1);
+    expect(await Bun.file(join(folder, aside[0] ?? "")).text()).toStartWith("hello, world 2.");
+  });
 });
 
 describe("a database that is damaged while it is open", () => {

@@ -142,6 +142,7 @@ describe("scan", () => {
       await using own = await openLibrary(folder.path, { audio_path: join(disk, "music") });
       expect(await own.library.scan()).toMatchObject({ removed: 0 });
       expect(paths(own.library)).toEqual(["a.mp3"]);
+      await own.library.makeUploadFolder();
       expect(await exists(disk)).toBe(false);
     }
     await rename(`${disk}.away`, disk);
